@@ -2196,10 +2196,14 @@ type Tombstone struct {
 	JobId uint64 `protobuf:"varint,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// root is the Merkle root over its canonical lease and payout records.
 	Root []byte `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"`
-	// leases is how many records the root covers.
+	// leases is how many leases the root covers, in the order of their numbers.
 	Leases int64 `protobuf:"varint,3,opt,name=leases,proto3" json:"leases,omitempty"`
-	// height is when it was pruned.
-	Height        int64 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	// height is when it was pruned, 0 while pruning goes on.
+	Height int64 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	// peaks are the subtree roots of what is folded so far, while pruning goes on.
+	Peaks [][]byte `protobuf:"bytes,5,rep,name=peaks,proto3" json:"peaks,omitempty"`
+	// state is how the job ended.
+	State         string `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2260,6 +2264,20 @@ func (x *Tombstone) GetHeight() int64 {
 		return x.Height
 	}
 	return 0
+}
+
+func (x *Tombstone) GetPeaks() [][]byte {
+	if x != nil {
+		return x.Peaks
+	}
+	return nil
+}
+
+func (x *Tombstone) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
 }
 
 // Params are set by governance.
@@ -2811,12 +2829,14 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	"\vShapeRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x122\n" +
 	"\x05shape\x18\x02 \x01(\v2\x16.nexara.tasks.v1.ShapeB\x04\xc8\xde\x1f\x00R\x05shape\x12\x12\n" +
-	"\x04jobs\x18\x03 \x01(\x03R\x04jobs\"f\n" +
+	"\x04jobs\x18\x03 \x01(\x03R\x04jobs\"\x92\x01\n" +
 	"\tTombstone\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\x04R\x05jobId\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\fR\x04root\x12\x16\n" +
 	"\x06leases\x18\x03 \x01(\x03R\x06leases\x12\x16\n" +
-	"\x06height\x18\x04 \x01(\x03R\x06height\"\xb7\n" +
+	"\x06height\x18\x04 \x01(\x03R\x06height\x12\x14\n" +
+	"\x05peaks\x18\x05 \x03(\fR\x05peaks\x12\x14\n" +
+	"\x05state\x18\x06 \x01(\tR\x05state\"\xb7\n" +
 	"\n" +
 	"\x06Params\x12\x19\n" +
 	"\bburn_ppm\x18\x01 \x01(\x03R\aburnPpm\x12$\n" +

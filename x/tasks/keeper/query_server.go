@@ -1,0 +1,163 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+
+	"cosmossdk.io/collections"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/query"
+
+	"github.com/nexara/nexara/x/tasks/types"
+)
+
+type queryServer struct{ k *Keeper }
+
+// NewQueryServer returns the market's query server.
+func NewQueryServer(k *Keeper) types.QueryServer { return queryServer{k} }
+
+// maxPage bounds a page; maxAssignments is above any lease cap in use.
+const (
+	maxPage        = 1_000
+	maxAssignments = 1_000
+)
+
+func bounded(page *query.PageRequest) *query.PageRequest {
+	if page == nil {
+		return &query.PageRequest{Limit: 100}
+	}
+	if page.Limit > maxPage || page.Limit == 0 {
+		page.Limit = min(max(page.Limit, 100), maxPage)
+	}
+	return page
+}
+
+func (q queryServer) Params(ctx context.Context, _ *types.QueryParamsRequest) (*types.QueryParamsResponse, error) {
+	p, err := q.k.params.Get(ctx)
+	return &types.QueryParamsResponse{Params: p}, err
+}
+
+func (q queryServer) Offer(ctx context.Context, r *types.QueryOfferRequest) (*types.QueryOfferResponse, error) {
+	offer, err := q.k.offers.Get(ctx, r.NexcoreId)
+	if err != nil {
+		return nil, found(err, "offer of NexCore", r.NexcoreId)
+	}
+	standing, err := q.k.standing(ctx, r.NexcoreId)
+	return &types.QueryOfferResponse{Offer: offer, Standing: standing}, err
+}
+
+func (q queryServer) Offers(ctx context.Context, r *types.QueryOffersRequest) (*types.QueryOffersResponse, error) {
+	offers, page, err := query.CollectionPaginate(ctx, q.k.offers, bounded(r.Pagination),
+		func(_ uint64, o types.Offer) (types.Offer, error) { return o, nil })
+	return &types.QueryOffersResponse{Offers: offers, Pagination: page}, err
+}
+
+func (q queryServer) Job(ctx context.Context, r *types.QueryJobRequest) (*types.QueryJobResponse, error) {
+	job, err := q.k.jobs.Get(ctx, r.Id)
+	if err != nil {
+		return nil, found(err, "job", r.Id)
+	}
+	return &types.QueryJobResponse{Job: job, State: JobState(job)}, nil
+}
+
+func (q queryServer) Jobs(ctx context.Context, r *types.QueryJobsRequest) (*types.QueryJobsResponse, error) {
+	if r.Requester == "" {
+		jobs, page, err := query.CollectionPaginate(ctx, q.k.jobs, bounded(r.Pagination),
+			func(_ uint64, j types.Job) (types.Job, error) { return j, nil })
+		return &types.QueryJobsResponse{Jobs: jobs, Pagination: page}, err
+	}
+	jobs, page, err := query.CollectionPaginate(ctx, q.k.jobsByOwner, bounded(r.Pagination),
+		func(key collections.Pair[string, uint64], _ collections.NoValue) (types.Job, error) {
+			return q.k.jobs.Get(ctx, key.K2())
+		}, query.WithCollectionPaginationPairPrefix[string, uint64](r.Requester))
+	return &types.QueryJobsResponse{Jobs: jobs, Pagination: page}, err
+}
+
+// Shards pages over the ranges that are not open; the open ones come with the first page.
+func (q queryServer) Shards(ctx context.Context, r *types.QueryShardsRequest) (*types.QueryShardsResponse, error) {
+	if has, err := q.k.jobs.Has(ctx, r.JobId); err != nil || !has {
+		return nil, found(errors.Join(err, collections.ErrNotFound), "job", r.JobId)
+	}
+	page := bounded(r.Pagination)
+	var open []types.ShardRange
+	if len(page.Key) == 0 && page.Offset == 0 {
+		var err error
+		if open, err = q.k.openRanges(ctx, r.JobId, maxPage); err != nil {
+			return nil, err
+		}
+	}
+	ranges, next, err := query.CollectionPaginate(ctx, q.k.ranges, page,
+		func(_ pair, v types.ShardRange) (types.ShardRange, error) { return v, nil },
+		query.WithCollectionPaginationPairPrefix[uint64, uint64](r.JobId))
+	return &types.QueryShardsResponse{Ranges: append(open, ranges...), Pagination: next}, err
+}
+
+func (q queryServer) Lease(ctx context.Context, r *types.QueryLeaseRequest) (*types.QueryLeaseResponse, error) {
+	lease, err := q.k.leases.Get(ctx, r.Id)
+	if err != nil {
+		return nil, found(err, "lease", r.Id)
+	}
+	return &types.QueryLeaseResponse{Lease: lease}, nil
+}
+
+func (q queryServer) Leases(ctx context.Context, r *types.QueryLeasesRequest) (*types.QueryLeasesResponse, error) {
+	leases, page, err := query.CollectionPaginate(ctx, q.k.leasesByJob, bounded(r.Pagination),
+		func(key pair, _ collections.NoValue) (types.Lease, error) { return q.k.leases.Get(ctx, key.K2()) },
+		query.WithCollectionPaginationPairPrefix[uint64, uint64](r.JobId))
+	return &types.QueryLeasesResponse{Leases: leases, Pagination: page}, err
+}
+
+func (q queryServer) Assignments(ctx context.Context, r *types.QueryAssignmentsRequest) (*types.QueryAssignmentsResponse, error) {
+	live, err := q.k.liveLeases(ctx, q.k.liveByNode, r.NexcoreId, maxAssignments)
+	if err != nil {
+		return nil, err
+	}
+	header := sdk.UnwrapSDKContext(ctx).BlockHeader()
+	out := &types.QueryAssignmentsResponse{Height: header.Height, TimeUnixMs: header.Time.UnixMilli()}
+	for _, lease := range live {
+		job, err := q.k.jobs.Get(ctx, lease.JobId)
+		if err != nil {
+			return nil, err
+		}
+		out.Assignments = append(out.Assignments, types.Assignment{Lease: lease, Job: job})
+	}
+	offer, err := q.k.offers.Get(ctx, r.NexcoreId)
+	if err == nil {
+		out.OfferExpiresHeight = offer.ExpiresHeight
+	}
+	return out, ignoreMissing(err)
+}
+
+func (q queryServer) Payouts(ctx context.Context, r *types.QueryPayoutsRequest) (*types.QueryPayoutsResponse, error) {
+	payouts, page, err := query.CollectionFilteredPaginate(ctx, q.k.leasesByJob, bounded(r.Pagination),
+		func(key pair, _ collections.NoValue) (bool, error) { return q.k.payouts.Has(ctx, key.K2()) },
+		func(key pair, _ collections.NoValue) (types.Payout, error) { return q.k.payouts.Get(ctx, key.K2()) },
+		query.WithCollectionPaginationPairPrefix[uint64, uint64](r.JobId))
+	return &types.QueryPayoutsResponse{Payouts: payouts, Pagination: page}, err
+}
+
+func (q queryServer) WhyNot(ctx context.Context, r *types.QueryWhyNotRequest) (*types.QueryWhyNotResponse, error) {
+	return q.k.WhyNot(ctx, r.JobId)
+}
+
+func (q queryServer) Market(ctx context.Context, _ *types.QueryMarketRequest) (*types.QueryMarketResponse, error) {
+	totals, err := q.k.totals.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	last, err := q.k.lastClearing.Get(ctx)
+	return &types.QueryMarketResponse{Totals: totals, LastClearing: last}, ignoreMissing(err)
+}
+
+func (q queryServer) Money(ctx context.Context, _ *types.QueryMoneyRequest) (*types.QueryMoneyResponse, error) {
+	return q.k.Money(ctx)
+}
+
+func (q queryServer) Tombstone(ctx context.Context, r *types.QueryTombstoneRequest) (*types.QueryTombstoneResponse, error) {
+	t, err := q.k.tombstones.Get(ctx, r.JobId)
+	if err != nil {
+		return nil, found(err, "tombstone of job", r.JobId)
+	}
+	return &types.QueryTombstoneResponse{Tombstone: t}, nil
+}
