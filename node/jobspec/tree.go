@@ -70,7 +70,9 @@ func parseTree(file string, src []byte) (root *tree, err error) {
 		}
 	}()
 	tokens := lexer.Tokenize(string(src))
-	depth := 0
+	// Depth is bounded before the parser recurses: by brackets, and by dashes in
+	// one line. Deeper blocks need ever longer lines, which the file's size bounds.
+	depth, dashes, dashLine := 0, 0, 0
 	for i, tk := range tokens {
 		line, col := place(tk)
 		switch tk.Type {
@@ -94,6 +96,13 @@ func parseTree(file string, src []byte) (root *tree, err error) {
 			}
 		case token.SequenceEndType, token.MappingEndType:
 			depth--
+		case token.SequenceEntryType:
+			if line != dashLine {
+				dashes, dashLine = 0, line
+			}
+			if dashes++; dashes > MaxDepth {
+				return nil, fault(ErrTooLarge, line, col, "", "nested deeper than %d", MaxDepth)
+			}
 		default:
 		}
 	}

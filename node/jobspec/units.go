@@ -6,14 +6,26 @@ import (
 	"time"
 )
 
-// Each function below reads one quantity exactly, in integers. It returns the
-// value, and a problem in words: empty when the text is fine. unit says that
-// the problem is the unit rather than the number.
+// problem is what is wrong with a quantity, in words. unit says that it is the
+// unit rather than the number.
 type problem struct {
 	text string
 	hint string
 	unit bool
 }
+
+// measure is a kind of quantity: how it is read, in which unit a Spec holds
+// it, and what to write in a file.
+type measure struct {
+	parse func(string) (int64, *problem)
+	unit  string
+	hint  string
+}
+
+func measureCPU() measure   { return measure{parseCPU, "thousandths of a core", cpuHint} }
+func measureSize() measure  { return measure{parseSizeMiB, "MiB", sizeHint} }
+func measureTime() measure  { return measure{parseSeconds, "seconds", durationHint} }
+func measureMoney() measure { return measure{parseUnex, "unex", priceHint} }
 
 // parseDecimal reads an unsigned decimal into units of 10^-places, exactly.
 func parseDecimal(s string, places int) (int64, bool) {

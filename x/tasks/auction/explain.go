@@ -192,6 +192,9 @@ func relax(p *pair, f field, failed uint32) (found, bool) {
 			shape.RunSeconds = v
 			return matches()
 		})
+		if shape.RunSeconds == 0 {
+			return found{}, false
+		}
 		number(lowestRule(failed&(1<<RuleRunSeconds|1<<RuleFreeBond)), "run_seconds", p.shape.RunSeconds, shape.RunSeconds)
 	case f >= fieldNeed && (broken(RuleCapacityTotal) || broken(RuleFreeCapacity) || broken(RuleFreeBond)):
 		r := int(f - fieldNeed)
@@ -199,13 +202,16 @@ func relax(p *pair, f field, failed uint32) (found, bool) {
 			shape.Need[r] = v
 			return matches()
 		})
+		if shape.Need[r] == 0 {
+			return found{}, false
+		}
 		rule := lowestRule(failed & (1<<RuleCapacityTotal | 1<<RuleFreeCapacity | 1<<RuleFreeBond))
 		number(rule, ResourceName(r), p.shape.Need[r], shape.Need[r])
 	default:
 		return found{}, false
 	}
 	c := changed()
-	if shape.RunSeconds < 1 || c.failed() != 0 {
+	if c.failed() != 0 {
 		return found{}, false
 	}
 	out.Price = c.price()
@@ -233,7 +239,7 @@ func largest(top int64, holds func(int64) bool) int64 {
 // Text says it in a sentence, for people.
 func (r *Reasons) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d NexCores looked at, %d can take a shard now", r.Supplies, r.Eligible)
+	fmt.Fprintf(&b, "of %d NexCores %d can take a shard now", r.Supplies, r.Eligible)
 	if r.Eligible > 0 {
 		return b.String() + "; it waits for its turn in a clearing"
 	}

@@ -60,7 +60,7 @@ func (m *Model) orders() (byValue, byDensity []int32) {
 			continue
 		}
 		values = append(values, item{value, int32(i)})
-		densities = append(densities, item{mulDivFloor(value, PPM, shares[e.ShapeIndex]), int32(i)})
+		densities = append(densities, item{mulDivFloor(value, wholeShare, shares[e.ShapeIndex]), int32(i)})
 	}
 	sorted := func(items []item) []int32 {
 		slices.SortFunc(items, func(a, b item) int {
@@ -79,8 +79,11 @@ func (m *Model) orders() (byValue, byDensity []int32) {
 	return sorted(values), sorted(densities)
 }
 
+// wholeShare is all of a resource in the market: shares are in billionths.
+const wholeShare = 1_000_000_000
+
 // shares gives each shape its dominant share: the greatest part of the market's free capacity that one
-// shard takes, in billionths, at least 1.
+// shard takes, at least 1.
 func (m *Model) shares() []int64 {
 	var free Resources // at most 2^20 supplies of 2^40: below 2^60
 	for i := range m.supplies {
@@ -94,7 +97,7 @@ func (m *Model) shares() []int64 {
 	for i := range m.shapes {
 		shares[i] = 1
 		for r, need := range m.shapes[i].Need {
-			shares[i] = max(shares[i], mulDivFloor(need, 1_000_000_000, free[r]))
+			shares[i] = max(shares[i], mulDivFloor(need, wholeShare, free[r]))
 		}
 	}
 	return shares

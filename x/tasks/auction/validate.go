@@ -11,6 +11,8 @@ import (
 //	capacity  need <= MaxCapacity = 2^40, times a lease's or an entry's shards <= 2^20: 2^60
 //	price     under 2^128 anex before the one rounding (see price); above MaxLimit it is "unpayable"
 //	lock      price * count <= 4*10^12 * BoundLease = 4*10^15; times LockPPM in 128 bits: <= 4*10^17 unex
+//
+// A test computes the extremes.
 const (
 	// MaxAsk bounds an ask: 10 NEX per unit and second, in anex.
 	MaxAsk = uint64(10_000_000_000_000_000_000)

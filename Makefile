@@ -1,0 +1,62 @@
+# Nexara. `make help` lists the targets; a CI step is a target.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BUILD := build
+LDFLAGS := -s -w
+DRIVER ?= container
+GO ?= go
+NEXCORE_TARGETS := linux/amd64 linux/arm linux/arm64 linux/riscv64 darwin/arm64
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: ## a real job from wallet to payout on this machine (DRIVER=wasm needs no root and no packages)
+	@DRIVER=$(DRIVER) bash scripts/demo.sh
+
+.PHONY: test
+test: ## every test
+	@bash scripts/test.sh
+
+.PHONY: build
+build: ## the three binaries into build/
+	@mkdir -p $(BUILD)
+	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BUILD)/ ./cmd/nexarad ./cmd/nexgate
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BUILD)/ ./cmd/nexcore
+
+.PHONY: size
+size: build ## sizes of the stripped binaries
+	@for b in nexarad nexcore nexgate; do printf '%-8s %6.1f MB\n' $$b "$$(echo "scale=3; $$(stat -c %s $(BUILD)/$$b)/1000000" | bc)"; done
+
+.PHONY: cross
+cross: ## nexcore for every platform it runs on
+	@for t in $(NEXCORE_TARGETS); do \
+	  echo "nexcore $$t"; \
+	  CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BUILD)/cross/nexcore-$${t%/*}-$${t#*/} ./cmd/nexcore || exit 1; \
+	done
+
+.PHONY: bench
+bench: ## the figures of docs/bench.md as JSON, with the machine described
+	@bash scripts/bench.sh
+
+.PHONY: lint
+lint: ## linters, formatting
+	@bash scripts/lint.sh
+
+.PHONY: gen
+gen: ## generate code from proto/
+	@bash scripts/gen-proto.sh
+
+.PHONY: check-gen
+check-gen: ## fail when generated code is not what proto/ says
+	@bash scripts/check-gen.sh
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME each (default 20s)
+	@bash scripts/fuzz.sh
+
+.PHONY: clean
+clean: ## remove what was built and the demo's folder
+	rm -rf $(BUILD) demo

@@ -1,0 +1,47 @@
+package blobtest
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/nexara/nexara/node/blob"
+)
+
+// testDiskFull runs the store on a file system of 4 MiB that it believes to be larger.
+func testDiskFull(t *testing.T, open Open) {
+	dir := t.TempDir()
+	if os.Geteuid() != 0 {
+		t.Skip("mounting a small file system needs root")
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("cannot mount a small file system: %v", err)
+	}
+	defer func() { require.NoError(t, unix.Unmount(dir, 0)) }()
+	ctx, st := Context(t), open(t, dir, room)
+	defer st.Close()
+	var kept []blob.Block
+	var err error
+	release := st.Hold() // nothing can be collected
+	for i := uint64(0); err == nil; i++ {
+		require.Less(t, i, uint64(100))
+		b := Block(t, 100_000, i)
+		if err = st.Put(ctx, b); err == nil {
+			kept = append(kept, b)
+		}
+	}
+	require.ErrorIs(t, err, blob.ErrNoSpace)
+	require.Greater(t, len(kept), 30)
+	for _, b := range kept {
+		got, err := st.Get(ctx, b.CID())
+		require.NoError(t, err)
+		require.Equal(t, b.Data(), got.Data())
+	}
+	s, err := st.Stats(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, len(kept), s.Blocks)
+	release()
+	require.NoError(t, st.Put(ctx, Block(t, 100_000, 1000)), "collectable blocks make room")
+}
