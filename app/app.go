@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
 	reflectionv1 "cosmossdk.io/api/cosmos/reflection/v1"
@@ -53,6 +54,7 @@ type App struct {
 	keys         map[string]*storetypes.KVStoreKey
 	modules      *module.Manager
 	configurator module.Configurator
+	closing      func() error
 }
 
 // Options are what a node or a test sets; the zero value is an application in memory.
@@ -90,6 +92,7 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 	baseapp.SetInterBlockCache(nil)(base)
 
 	app := &App{BaseApp: base, encoding: *enc, keys: storetypes.NewKVStoreKeys(storeKeys()...)}
+	app.closing = sync.OnceValue(base.Close)
 	app.Keepers = newKeepers(app, logger, opts)
 	if err := app.wireModules(); err != nil {
 		return nil, err
@@ -133,6 +136,10 @@ func (app *App) TxConfig() client.TxConfig { return app.encoding.TxConfig }
 
 // StoreKeys returns the mounted stores by name, for tests that look at raw state.
 func (app *App) StoreKeys() map[string]*storetypes.KVStoreKey { return app.keys }
+
+// Close gives the databases back. The SDK's server calls it twice on its way out, so only the first
+// call does anything.
+func (app *App) Close() error { return app.closing() }
 
 // LoadHeight loads the state of one height; the application must have been made with SkipLoad.
 func (app *App) LoadHeight(height int64) error { return app.LoadVersion(height) }

@@ -56,6 +56,9 @@ func SetConfig() {
 		if version.Name == "" {
 			version.Name, version.AppName = Name, BinaryName
 		}
+		if version.Version == "" {
+			version.Version = "devel"
+		}
 		sdk.DefaultPowerReduction = math.NewIntWithDecimal(1, denom.Exponent)
 	})
 }

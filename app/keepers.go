@@ -28,6 +28,13 @@ import (
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	upgradekeeper "github.com/cosmos/cosmos-sdk/x/upgrade/keeper"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
+
+	nexcorekeeper "github.com/nexara/nexara/x/nexcore/keeper"
+	nexcoretypes "github.com/nexara/nexara/x/nexcore/types"
+	reputationkeeper "github.com/nexara/nexara/x/reputation/keeper"
+	reputationtypes "github.com/nexara/nexara/x/reputation/types"
+	taskskeeper "github.com/nexara/nexara/x/tasks/keeper"
+	taskstypes "github.com/nexara/nexara/x/tasks/types"
 )
 
 // Keepers are the chain's state, one field per module that has any.
@@ -43,6 +50,10 @@ type Keepers struct {
 	EvidenceKeeper  *evidencekeeper.Keeper
 	ConsensusKeeper consensuskeeper.Keeper
 	FeeGrantKeeper  feegrantkeeper.Keeper
+
+	NexCoreKeeper    *nexcorekeeper.Keeper
+	ReputationKeeper *reputationkeeper.Keeper
+	TasksKeeper      *taskskeeper.Keeper
 }
 
 // modulePermissions lists every account that a module owns and what it may do with coins.
@@ -55,6 +66,9 @@ func modulePermissions() map[string][]string {
 		stakingtypes.NotBondedPoolName:      {authtypes.Burner, authtypes.Staking},
 		stakingtypes.KeyRotationFeePoolName: {authtypes.Burner},
 		govtypes.ModuleName:                 {authtypes.Burner},
+		nexcoretypes.ModuleName:             nil,                // bonds
+		taskstypes.ModuleName:               {authtypes.Burner}, // escrow
+		taskstypes.PoolName:                 nil,                // audits and probes
 	}
 }
 
@@ -74,6 +88,7 @@ func storeKeys() []string {
 		authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey,
 		distrtypes.StoreKey, minttypes.StoreKey, govtypes.StoreKey, upgradetypes.StoreKey,
 		evidencetypes.StoreKey, consensustypes.StoreKey, feegrant.StoreKey,
+		nexcoretypes.StoreKey, reputationtypes.StoreKey, taskstypes.StoreKey,
 	}
 }
 
@@ -135,6 +150,12 @@ func newKeepers(app *App, logger log.Logger, opts Options) Keepers {
 		cdc, service(govtypes.StoreKey), k.AccountKeeper, k.BankKeeper, k.DistrKeeper,
 		app.MsgServiceRouter(), govtypes.DefaultConfig(), authority,
 		govkeeper.NewDefaultCalculateVoteResultsAndVotingPower(k.StakingKeeper),
+	)
+	// Calls go tasks -> nexcore and tasks -> reputation, never back.
+	k.NexCoreKeeper = nexcorekeeper.NewKeeper(cdc, service(nexcoretypes.StoreKey), k.BankKeeper, authority)
+	k.ReputationKeeper = reputationkeeper.NewKeeper(cdc, service(reputationtypes.StoreKey), authority)
+	k.TasksKeeper = taskskeeper.NewKeeper(
+		cdc, service(taskstypes.StoreKey), k.BankKeeper, k.NexCoreKeeper, k.ReputationKeeper, authority,
 	)
 	return k
 }

@@ -28,6 +28,13 @@ import (
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	"github.com/cosmos/cosmos-sdk/x/upgrade"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
+
+	"github.com/nexara/nexara/x/nexcore"
+	nexcoretypes "github.com/nexara/nexara/x/nexcore/types"
+	"github.com/nexara/nexara/x/reputation"
+	reputationtypes "github.com/nexara/nexara/x/reputation/types"
+	"github.com/nexara/nexara/x/tasks"
+	taskstypes "github.com/nexara/nexara/x/tasks/types"
 )
 
 // moduleBasics lists the stateless half of every module that wireModules lists.
@@ -45,6 +52,9 @@ func moduleBasics() module.BasicManager {
 		evidence.AppModuleBasic{},
 		consensus.AppModuleBasic{},
 		feegrantmodule.AppModuleBasic{},
+		nexcore.AppModule{},
+		tasks.AppModule{},
+		reputation.AppModule{},
 	)
 }
 
@@ -64,6 +74,9 @@ func (app *App) wireModules() error {
 		evidence.NewAppModule(*app.EvidenceKeeper),
 		consensus.NewAppModule(cdc, app.ConsensusKeeper),
 		feegrantmodule.NewAppModule(cdc, app.AccountKeeper, app.BankKeeper, app.FeeGrantKeeper, reg),
+		nexcore.NewAppModule(app.NexCoreKeeper),
+		tasks.NewAppModule(app.TasksKeeper),
+		reputation.NewAppModule(app.ReputationKeeper),
 	)
 	// An upgrade must run before anything reads state; expired unordered nonces go before
 	// transactions are checked against them.
@@ -94,6 +107,7 @@ func (app *App) wireModules() error {
 func endBlockOrder() []string {
 	return []string{
 		banktypes.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName,
+		nexcoretypes.ModuleName, taskstypes.ModuleName, reputationtypes.ModuleName,
 	}
 }
 
@@ -104,6 +118,7 @@ func genesisOrder() []string {
 		consensustypes.ModuleName, authtypes.ModuleName, banktypes.ModuleName, distrtypes.ModuleName,
 		stakingtypes.ModuleName, slashingtypes.ModuleName, govtypes.ModuleName, minttypes.ModuleName,
 		evidencetypes.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName,
+		nexcoretypes.ModuleName, reputationtypes.ModuleName, taskstypes.ModuleName,
 		genutiltypes.ModuleName,
 	}
 }

@@ -89,6 +89,9 @@ client.toml, app.toml and config.toml in the config folder of --home.`,
 		},
 	}
 	addCommands(root, enc, m.Home)
+	if err := addOwnCommands(root, enc); err != nil {
+		return nil, err
+	}
 
 	cli := wired.AutoCLI()
 	cli.ClientCtx = clientCtx
@@ -96,9 +99,6 @@ client.toml, app.toml and config.toml in the config folder of --home.`,
 	cli.ModuleOptions[nodeCommands.Name()] = nodeCommands.AutoCLIOptions()
 	if err := cli.EnhanceRootCommand(root); err != nil {
 		return nil, fmt.Errorf("build the generated commands: %w", err)
-	}
-	if err := addOwnCommands(root, enc); err != nil {
-		return nil, err
 	}
 	addRootFlags(root)
 	return cmtcli.PrepareBaseCmd(root, app.EnvPrefix, m.Home).Command, nil

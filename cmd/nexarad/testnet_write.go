@@ -121,7 +121,7 @@ func (w *testnetWriter) addNode(i int) error {
 	n := &testNode{ports: p, comet: cfg, keys: keys, pub: pub, addr: addr}
 	n.report = nodeReport{
 		Name: cfg.Moniker, Home: home, NodeID: nodeID, Validator: sdk.ValAddress(addr).String(),
-		P2P: cfg.P2P.ListenAddress, RPC: cfg.RPC.ListenAddress,
+		P2P: cfg.P2P.ListenAddress, RPC: fmt.Sprintf("http://%s:%d", loopback, p.RPC),
 		API: fmt.Sprintf("http://%s:%d", loopback, p.API), GRPC: fmt.Sprintf("%s:%d", loopback, p.GRPC),
 	}
 	w.nodes = append(w.nodes, n)
@@ -274,7 +274,7 @@ func (w *testnetWriter) writeSettings() error {
 		if err := writeAppConfig(n.report.Home, settings); err != nil {
 			return err
 		}
-		if err := writeClientConfig(n.report.Home, w.cfg.ChainID, w.cfg.Keyring, n.report.RPC); err != nil {
+		if err := writeClientConfig(n.report.Home, w.cfg.ChainID, w.cfg.Keyring, n.comet.RPC.ListenAddress); err != nil {
 			return err
 		}
 	}

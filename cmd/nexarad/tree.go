@@ -5,7 +5,6 @@ import (
 
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/client/debug"
-	"github.com/cosmos/cosmos-sdk/client/keys"
 	"github.com/cosmos/cosmos-sdk/client/pruning"
 	"github.com/cosmos/cosmos-sdk/client/rpc"
 	"github.com/cosmos/cosmos-sdk/client/snapshot"
@@ -15,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nexara/nexara/app"
+	"github.com/nexara/nexara/cmd/nexarad/market"
 )
 
 // ownCommand is one of our commands and the path that it stands under.
@@ -23,12 +23,15 @@ type ownCommand struct {
 	cmd   *cobra.Command
 }
 
-// ownCommands lists what neither the SDK nor AutoCLI brings. They are added last, so that they may stand under a
-// generated command.
+// ownCommands lists what neither the SDK nor AutoCLI brings. A module's command that stands here is not replaced by
+// AutoCLI: it adds the messages that the command lacks.
 func ownCommands(enc app.Encoding) []ownCommand {
 	return []ownCommand{
 		{"", initCommand(enc)},
 		{"", testnetCommand(enc)},
+		{"", market.JobCommand()},
+		{"tx", market.TasksTxCommand()},
+		{"tx", market.NexcoreTxCommand()},
 	}
 }
 
@@ -49,7 +52,7 @@ func addCommands(root *cobra.Command, enc app.Encoding, home string) {
 	root.AddCommand(
 		server.StatusCommand(),
 		genutilcli.Commands(enc.TxConfig, enc.Basics, home),
-		keys.Commands(),
+		keysCommand(),
 		queryCommand(),
 		txCommand(),
 		pruning.Cmd(newApp, home),

@@ -31,15 +31,14 @@ func AddBytes(ctx context.Context, w Writer, data []byte) (Node, error) {
 
 // AddReader stores what r yields as a file, in constant memory. ErrTooLarge beyond lim.MaxBytes.
 func AddReader(ctx context.Context, w Writer, r io.Reader, lim Limits) (Node, error) {
-	a := &adder{w: w, budget: newBudget(lim), buf: make([]byte, chunkSize)}
-	return a.file(ctx, r)
+	return newAdder(w, lim).file(ctx, r)
 }
 
 // AddPath stores the file or directory at p and everything below it. Only regular files and directories are
 // taken: a symbolic link, device, socket or pipe is ErrUnsupported, and nothing outside p is ever read,
 // even if the tree changes meanwhile. Modes and times are not stored.
 func AddPath(ctx context.Context, w Writer, p string, lim Limits) (Node, error) {
-	a := &adder{w: w, budget: newBudget(lim), buf: make([]byte, chunkSize)}
+	a := newAdder(w, lim)
 	root, err := os.OpenRoot(filepath.Dir(filepath.Clean(p)))
 	if err != nil {
 		return Node{}, fmt.Errorf("add %s: %w", p, err)
@@ -64,6 +63,12 @@ type adder struct {
 	w      Writer
 	budget *budget
 	buf    []byte // one chunk, reused: Put does not retain bytes
+}
+
+func newAdder(w Writer, lim Limits) *adder {
+	bud := newBudget(lim)
+	// Content that may not reach a whole chunk needs no buffer for one: small files are many.
+	return &adder{w: w, budget: bud, buf: make([]byte, min(chunkSize, bud.lim.MaxBytes+1))}
 }
 
 // path adds entry name of dir; at is its path for messages.

@@ -130,37 +130,9 @@ func readCAR(ctx context.Context, st Store, r io.Reader, bud *budget) (root cid.
 	if root, err = parseCARHeader(buf); err != nil {
 		return cid.Undef, stat, err
 	}
-	// wanted maps what was linked to from blocks so far to whether it came.
-	wanted := map[blockKey]bool{}
-	want := func(c cid.Cid) (Block, bool) {
-		b, inline := Inline(c)
-		if k := keyOf(c); !inline && !wanted[k] {
-			wanted[k] = false
-		}
-		return b, inline
-	}
-	var follow func(b Block, depth int) error
-	follow = func(b Block, depth int) error {
-		kids, err := children(b)
-		for _, k := range kids {
-			if err := Check(k); err != nil {
-				return err
-			}
-			if in, inline := want(k); inline && depth < bud.lim.MaxDepth {
-				if err := follow(in, depth+1); err != nil {
-					return err
-				}
-			}
-		}
-		if int64(len(wanted)) > bud.lim.MaxBlocks {
-			return fmt.Errorf("links to more than %d blocks: %w", bud.lim.MaxBlocks, ErrTooLarge)
-		}
-		return err
-	}
-	if b, inline := want(root); inline {
-		if err := follow(b, 0); err != nil {
-			return root, stat, err
-		}
+	w := wanted{lim: bud.lim, at: map[blockKey]*wantedBlock{}}
+	if err := w.want(root, 0); err != nil {
+		return root, stat, err
 	}
 	for {
 		buf, err = carSection(ctx, br, buf, maxCIDBytes+MaxBlockSize)
@@ -181,18 +153,22 @@ func readCAR(ctx context.Context, st Store, r io.Reader, bud *budget) (root cid.
 		if err != nil {
 			return root, stat, err
 		}
-		came, linked := wanted[keyOf(c)]
-		if !linked {
+		as := w.at[keyOf(c)]
+		if as == nil {
 			return root, stat, fmt.Errorf("block %s is not linked from a block before it: %w", c, ErrInvalid)
 		}
-		if came {
+		if as.came {
 			continue // writers may repeat blocks
 		}
-		wanted[keyOf(c)] = true
-		if err := errors.Join(bud.block(0), bud.content(int64(len(b.data)))); err != nil {
-			return root, stat, err
+		as.came = true
+		err = bud.block(as.depth)
+		if err == nil {
+			err = bud.content(int64(len(b.data)))
 		}
-		if err := follow(b, 0); err != nil {
+		if err == nil {
+			err = w.follow(b, as.depth)
+		}
+		if err != nil {
 			return root, stat, err
 		}
 		if err := st.Put(ctx, b); err != nil {
@@ -202,8 +178,8 @@ func readCAR(ctx context.Context, st Store, r io.Reader, bud *budget) (root cid.
 		stat.Bytes += int64(len(b.data))
 		stat.Got = stat.Bytes
 	}
-	for _, came := range wanted {
-		if !came {
+	for _, as := range w.at {
+		if !as.came {
 			// The rest may be stored already, at any depth: walking it all is the only proof.
 			whole, err := Walk(ctx, st, root, bud.lim, nil)
 			whole.Got = stat.Got
@@ -211,6 +187,44 @@ func readCAR(ctx context.Context, st Store, r io.Reader, bud *budget) (root cid.
 		}
 	}
 	return root, stat, nil
+}
+
+// wanted is what the blocks of a CAR so far link to.
+type wanted struct {
+	lim Limits
+	at  map[blockKey]*wantedBlock
+}
+
+type wantedBlock struct {
+	depth int // links from the root by the first path seen
+	came  bool
+}
+
+func (w *wanted) want(c cid.Cid, depth int) error {
+	if err := Check(c); err != nil {
+		return err
+	}
+	if depth > w.lim.MaxDepth {
+		return fmt.Errorf("deeper than %d links: %w", w.lim.MaxDepth, ErrTooLarge)
+	}
+	if b, inline := Inline(c); inline {
+		return w.follow(b, depth)
+	}
+	if k := keyOf(c); w.at[k] == nil {
+		w.at[k] = &wantedBlock{depth: depth}
+	}
+	if int64(len(w.at)) > w.lim.MaxBlocks {
+		return fmt.Errorf("links to more than %d blocks: %w", w.lim.MaxBlocks, ErrTooLarge)
+	}
+	return nil
+}
+
+func (w *wanted) follow(b Block, depth int) error {
+	kids, err := children(b)
+	for i := 0; err == nil && i < len(kids); i++ {
+		err = w.want(kids[i], depth+1)
+	}
+	return err
 }
 
 // carSection reads one length-prefixed section into buf's room. io.EOF exactly when the stream ends before

@@ -29,6 +29,42 @@ var (
 	ErrClosed = errors.New("closed")
 )
 
+// codes are the names of the classes on the wire, in the order in which Code looks for them.
+var codes = []struct {
+	err  error
+	code string
+}{
+	{ErrCorrupt, "corrupt"},
+	{ErrTooLarge, "too_large"},
+	{ErrNoSpace, "no_space"},
+	{ErrUnsupported, "unsupported"},
+	{ErrInvalid, "invalid"},
+	{ErrNotFound, "not_found"},
+	{ErrTimeout, "timeout"},
+	{ErrUnavailable, "unavailable"},
+	{ErrClosed, "closed"},
+}
+
+// Code is the name of err's class for other programs, or "" when it has none.
+func Code(err error) string {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return ""
+}
+
+// OfCode is the class of a name that Code gave, or nil.
+func OfCode(code string) error {
+	for _, c := range codes {
+		if c.code == code {
+			return c.err
+		}
+	}
+	return nil
+}
+
 // ContextErr maps the end of ctx to the package's classes: ErrTimeout for a passed deadline, the context's
 // own error for a cancellation, nil while ctx lives.
 func ContextErr(ctx context.Context) error {

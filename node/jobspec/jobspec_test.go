@@ -335,3 +335,16 @@ func FuzzDecodeDocument(f *testing.F) {
 		}
 	})
 }
+
+// The examples are what newcomers copy: each must be a valid job file.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../examples/*/job.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		require.NoError(t, err)
+		_, err = Parse(file, src)
+		require.NoError(t, err)
+	}
+}

@@ -94,10 +94,10 @@ func (c *cache) get(ctx context.Context, id cid.Cid, limit int64) (path string, 
 	e.refs++
 	c.mu.Unlock()
 	var once sync.Once
-	release = func() { once.Do(func() { c.release(name, e) }) }
+	done := func() { once.Do(func() { c.release(name, e) }) }
 	defer func() {
 		if err != nil {
-			release()
+			done()
 		}
 	}()
 	select {
@@ -116,7 +116,7 @@ func (c *cache) get(ctx context.Context, id cid.Cid, limit int64) (path string, 
 		return "", 0, nil, fmt.Errorf("%w: %s has %d bytes, declared are %d", blob.ErrTooLarge, name, e.dag, limit)
 	}
 	c.evict()
-	return path, e.dag, release, nil
+	return path, e.dag, done, nil
 }
 
 func (c *cache) fill(ctx context.Context, id cid.Cid, path string, e *cached, limit int64) error {

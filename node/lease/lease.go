@@ -107,6 +107,8 @@ type Journal interface {
 	Append(lease uint64, steps ...store.Step) error
 	// Leases are the open ones.
 	Leases() []*store.Lease
+	// Lease is nil when the lease is not open.
+	Lease(id uint64) *store.Lease
 	// Finished is nil when the lease is not known as finished.
 	Finished(id uint64) (*store.Finished, error)
 }

@@ -81,7 +81,7 @@ const (
 
 var eventNames = [...]string{
 	Begin: "begin", Fetched: "fetched", Unfetchable: "unfetchable", Broken: "broken", Ended: "ended", Sealed: "sealed",
-	Vanished: "vanished", Vouched: "vouched", Refused: "refused", Confirmed: "confirmed", Closed: "closed", Cleaned: "cleaned",
+	Vouched: "vouched", Refused: "refused", Confirmed: "confirmed", Closed: "closed", Cleaned: "cleaned",
 }
 
 // String is the event's name.

@@ -119,11 +119,11 @@ func (c *Chain) run(txs [][]byte, later time.Duration, proposed bool) Block {
 	return Block{Height: d.Height, Time: d.Time, Txs: res.TxResults, Events: res.Events, AppHash: res.AppHash}
 }
 
-// decide makes the request of the next block, its hash a function of what came before.
+// decide makes the request of the next block. Its hash is a function of height, time and transactions
+// alone, so that a chain and its import see the same one.
 func (c *Chain) decide(txs [][]byte, later time.Duration) *abci.RequestFinalizeBlock {
 	height, at := c.height+1, c.now.Add(later)
 	h := sha256.New()
-	h.Write(c.appHash)
 	var buf [16]byte
 	binary.BigEndian.PutUint64(buf[:8], uint64(height))
 	binary.BigEndian.PutUint64(buf[8:], uint64(at.UnixNano()))
@@ -137,7 +137,7 @@ func (c *Chain) decide(txs [][]byte, later time.Duration) *abci.RequestFinalizeB
 	if len(votes) > 0 {
 		req.ProposerAddress = votes[0].Validator.Address
 	}
-	if height > c.opts.InitialHeight {
+	if height > c.opts.InitialHeight || c.opts.Continued {
 		req.DecidedLastCommit.Votes = votes
 	}
 	return req

@@ -22,7 +22,7 @@ func (c *Chain) Export() Options {
 	}
 	opts := c.opts
 	opts.State, opts.InitialHeight, opts.StartTime = state, exported.Height, c.now
-	opts.ConsensusParams = &exported.ConsensusParams
+	opts.ConsensusParams, opts.Continued = &exported.ConsensusParams, true
 	opts.Validators = nil
 	for _, v := range exported.Validators {
 		opts.Validators = append(opts.Validators, abci.Ed25519ValidatorUpdate(v.PubKey.Bytes(), v.Power))

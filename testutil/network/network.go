@@ -91,6 +91,9 @@ type Options struct {
 	ConsensusParams *cmtproto.ConsensusParams
 	// InitialHeight is the first block's height; zero is 1.
 	InitialHeight int64
+	// Continued gives the first block a last commit too, as if the chain had not stopped: an import can
+	// then be compared with the chain that went on.
+	Continued bool
 	// StartTime is the genesis time; zero is GenesisTime.
 	StartTime time.Time
 	// BlockTime is between two blocks; zero is one second.

@@ -29,15 +29,10 @@ var (
 )
 
 // AppModule is the market as the app sees it.
-type AppModule struct {
-	cdc    codec.Codec
-	keeper *keeper.Keeper
-}
+type AppModule struct{ keeper *keeper.Keeper }
 
 // NewAppModule returns the market's module.
-func NewAppModule(cdc codec.Codec, k *keeper.Keeper) AppModule {
-	return AppModule{cdc: cdc, keeper: k}
-}
+func NewAppModule(k *keeper.Keeper) AppModule { return AppModule{keeper: k} }
 
 // IsAppModule and IsOnePerModuleType mark the type for the SDK.
 func (AppModule) IsAppModule() {}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ipfs/go-cid"
 	"github.com/spf13/cobra"
 
 	"github.com/cosmos/cosmos-sdk/client"
@@ -127,15 +128,15 @@ func fetchLease(ctx context.Context, gateway string, store blob.Store, lease *ty
 		}
 		out = append(out, fetched{
 			Shard: shard, Lease: lease.Id, NexCore: lease.NexcoreId, ResultCID: lease.Result.Cid,
-			ExitCode: int(m.ExitCode), Reason: m.Reason, WallMS: int64(m.Usage.WallMS), Dir: dest,
+			ExitCode: int(m.ExitCode), Reason: m.Reason, WallMS: m.Usage.WallMillis, Dir: dest,
 		})
 	}
 	return out, nil
 }
 
 // openResult downloads a lease's result and checks that its index is the one the chain committed to.
-func openResult(ctx context.Context, gateway string, store blob.Store, lease *types.Lease, chainID string) (root cidType, index *result.Index, err error) {
-	if root, err = parseCID(lease.Result.Cid); err != nil {
+func openResult(ctx context.Context, gateway string, store blob.Store, lease *types.Lease, chainID string) (root cid.Cid, index *result.Index, err error) {
+	if root, err = blob.Parse(lease.Result.Cid); err != nil {
 		return root, nil, err
 	}
 	if err := fetchCAR(ctx, gateway, store, root); err != nil {
@@ -170,7 +171,7 @@ func openResult(ctx context.Context, gateway string, store blob.Store, lease *ty
 }
 
 func readManifest(ctx context.Context, store blob.Store, index *result.Index, i int, id string) (*result.Manifest, error) {
-	c, err := parseCID(id)
+	c, err := blob.Parse(id)
 	if err != nil {
 		return nil, err
 	}

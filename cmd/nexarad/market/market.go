@@ -19,6 +19,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/query"
 	authtx "github.com/cosmos/cosmos-sdk/x/auth/tx"
 
+	"github.com/nexara/nexara/app"
 	"github.com/nexara/nexara/x/tasks/types"
 )
 
@@ -82,6 +83,9 @@ func send(cmd *cobra.Command, clientCtx client.Context, msgs ...sdk.Msg) (*sdk.T
 			return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 		factory = factory.WithGas(gas)
+	}
+	if len(factory.Fees()) == 0 && len(factory.GasPrices()) == 0 {
+		factory = factory.WithGasPrices(app.MinGasPrices)
 	}
 	builder, err := factory.BuildUnsignedTx(msgs...)
 	if err != nil {

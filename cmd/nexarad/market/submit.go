@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/ipfs/go-cid"
 	"github.com/spf13/cobra"
 
 	"github.com/cosmos/cosmos-sdk/client"
@@ -126,12 +125,11 @@ func upload(ctx context.Context, gateway, dir string, spec *jobspec.Spec, say fu
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", what, err)
 		}
-		sent, err := sendCAR(ctx, gateway, store, node.CID)
-		if err != nil {
+		if err := sendCAR(ctx, gateway, store, node.CID); err != nil {
 			return "", fmt.Errorf("upload of %s to %s: %w", what, gateway, err)
 		}
 		out.bytes += node.DAGSize
-		say("%s: %s (%d bytes%s)", what, node.CID, node.Bytes, sent)
+		say("%s: %s (%d bytes)", what, node.CID, node.Bytes)
 		return node.CID.String(), nil
 	}
 	image, err := put("image", spec.Image)
@@ -156,7 +154,7 @@ func upload(ctx context.Context, gateway, dir string, spec *jobspec.Spec, say fu
 	if err != nil {
 		return out, err
 	}
-	if _, err := sendCAR(ctx, gateway, store, node.CID); err != nil {
+	if err := sendCAR(ctx, gateway, store, node.CID); err != nil {
 		return out, fmt.Errorf("upload of the job document to %s: %w", gateway, err)
 	}
 	out.spec, out.image = node.CID.String(), doc.Image
@@ -181,6 +179,3 @@ func message(spec *jobspec.Spec, up uploaded, requester string, blockMs int64) *
 		SpecCid:    up.spec, ImageCid: up.image, FetchBytes: up.bytes,
 	}
 }
-
-// parseCID reads a CID that the chain stores as text.
-func parseCID(s string) (cid.Cid, error) { return blob.Parse(s) }

@@ -166,19 +166,24 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Run, error
 	}
 	r, err := d.admit(spec, img)
 	if err != nil {
-		d.release(img)
+		d.release(img.digest)
 		return nil, err
 	}
 	if err := r.launch(ctx); err != nil {
-		// Whatever was made goes, even when ctx is over.
-		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-		defer cancel()
-		err = errors.Join(err, d.purge(cleanup, spec.ID))
+		// What exists under this ID belongs to somebody else. Otherwise whatever was
+		// made goes, even when ctx is over.
+		if !errors.Is(err, driver.ErrExists) {
+			cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+			defer cancel()
+			err = errors.Join(err, d.purge(cleanup, spec.ID))
+		}
 		r.finish(driver.Outcome{}, err)
 		d.forget(r)
 		return nil, err
 	}
-	d.follow(r)
+	if !r.ended() {
+		d.follow(r)
+	}
 	return r, nil
 }
 
@@ -305,8 +310,12 @@ func (d *Driver) Sweep(ctx context.Context, keep []string) ([]string, error) {
 // Close lets go of the runs; they go on and can be recovered.
 func (d *Driver) Close() error {
 	d.mu.Lock()
+	again := d.closed
 	d.closed = true
 	d.mu.Unlock()
+	if again {
+		return nil
+	}
 	d.cancel()
 	d.watch.Wait()
 	return d.client.Close()

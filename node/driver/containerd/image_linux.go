@@ -62,7 +62,7 @@ func (d *Driver) Prepare(ctx context.Context, path string) (driver.ImageInfo, er
 	if err != nil {
 		return driver.ImageInfo{}, err
 	}
-	defer d.release(img)
+	defer d.release(img.digest)
 	return driver.ImageInfo{Digest: img.digest, Bytes: img.bytes, UnpackedBytes: img.unpacked, Cached: cached}, nil
 }
 
@@ -89,9 +89,14 @@ func (d *Driver) acquire(ctx context.Context, path string) (*image, bool, error)
 	}
 	img, found := d.images[digest]
 	var stale []string
-	if !found || img.rootfs == nil && isClosed(img.ready) {
-		// Unknown, or known from an earlier process by its snapshots only.
-		img, found = &image{digest: digest, ready: make(chan struct{})}, false
+	if !found || isClosed(img.ready) && img.rootfs == nil {
+		// Unknown, or known from an earlier process by its snapshots only, and then
+		// perhaps in use by recovered runs.
+		fresh := &image{digest: digest, ready: make(chan struct{})}
+		if found {
+			fresh.users = img.users
+		}
+		img, found = fresh, false
 		d.images[digest] = img
 	}
 	d.tick++
@@ -109,11 +114,11 @@ func (d *Driver) acquire(ctx context.Context, path string) (*image, bool, error)
 	select {
 	case <-img.ready:
 	case <-ctx.Done():
-		d.release(img)
+		d.release(img.digest)
 		return nil, false, ctx.Err()
 	}
 	if img.err != nil {
-		d.release(img)
+		d.release(img.digest)
 		return nil, false, img.err
 	}
 	return img, cached, nil
@@ -128,16 +133,27 @@ func isClosed(c chan struct{}) bool {
 	}
 }
 
-func (d *Driver) release(img *image) {
-	if img == nil {
-		return // a recovered run holds none
-	}
+// hold counts a recovered run as a user of its image.
+func (d *Driver) hold(digest string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if img := d.images[digest]; img != nil {
+		img.users++
+	}
+}
+
+// release is by digest: the entry may have been replaced since it was held.
+func (d *Driver) release(digest string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	img := d.images[digest]
+	if img == nil {
+		return
+	}
 	img.users--
-	if img.err != nil && d.images[img.digest] == img {
+	if isClosed(img.ready) && img.err != nil {
 		// Not remembered: a failure may have been ours.
-		delete(d.images, img.digest)
+		delete(d.images, digest)
 	}
 }
 
@@ -160,9 +176,7 @@ func (d *Driver) evict() (digests []string) {
 	return digests
 }
 
-// drop removes snapshots; containerd then collects what they stood on. A view
-// that a recovered run still uses cannot be removed from under it: its mounts
-// are held by the kernel, and overlay files stay until the last unmount.
+// drop removes snapshots; containerd then collects what they stood on.
 func (d *Driver) drop(ctx context.Context, digests []string) {
 	sn := d.client.SnapshotService(d.snapshotter)
 	ctx = namespaces.WithNamespace(ctx, d.cfg.Namespace)

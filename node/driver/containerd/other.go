@@ -5,6 +5,8 @@ package containerd
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/nexara/nexara/node/driver"
 )
@@ -24,7 +26,12 @@ func (*Driver) Recover(context.Context, string) (driver.Run, error) { return nil
 func (*Driver) Sweep(context.Context, []string) ([]string, error) { return nil, nil }
 
 // DaemonConfig is described where there are daemons.
-type DaemonConfig struct{ Root, State, Address string }
+type DaemonConfig struct {
+	Root, State, Address, Binary string
+	Adopt                        bool
+	StartTimeout                 time.Duration
+	Log                          *slog.Logger
+}
 
 // Daemon does not exist away from Linux.
 type Daemon struct{}
@@ -36,6 +43,9 @@ func StartDaemon(context.Context, DaemonConfig) (*Daemon, error) {
 
 // Address is empty.
 func (*Daemon) Address() string { return "" }
+
+// PID is 0.
+func (*Daemon) PID() int { return 0 }
 
 // Stop does nothing.
 func (*Daemon) Stop(context.Context) error { return nil }

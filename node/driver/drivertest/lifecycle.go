@@ -162,11 +162,15 @@ var lifecycle = []testCase{
 // recovers throws the driver away over running, ended and overdue runs.
 func (s *suite) recovers(t *testing.T, ctx context.Context) {
 	t.Helper()
-	going := s.start(t, s.spec("talk", "400"))
-	quick := s.start(t, s.spec("exit", "7"))
 	late := s.spec("spin")
 	late.Limits.WallSeconds = 2
-	overdue := s.start(t, late)
+	var runs []driver.Run
+	for _, spec := range []driver.Spec{s.spec("talk", "400"), s.spec("exit", "7"), late} {
+		r, err := s.Driver.Start(ctx, spec)
+		require.NoError(t, err)
+		runs = append(runs, r)
+	}
+	going, quick, overdue := runs[0], runs[1], runs[2]
 	logged(t, going, "line 1\n")
 
 	s.Driver = s.Reopen(t)

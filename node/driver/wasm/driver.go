@@ -25,7 +25,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/nexara/nexara/node/driver"
@@ -269,6 +268,10 @@ func (d *Driver) Sweep(ctx context.Context, keep []string) ([]string, error) {
 // Close stops and removes all runs and frees the engine.
 func (d *Driver) Close() error {
 	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return nil
+	}
 	d.closed = true
 	runs := make([]*run, 0, len(d.runs))
 	for _, r := range d.runs {
@@ -282,5 +285,3 @@ func (d *Driver) Close() error {
 	ctx := context.Background()
 	return errors.Join(append(errs, d.runtime.Close(ctx), d.cache.Close(ctx))...)
 }
-
-var _ experimental.MemoryAllocator = (*memory)(nil)

@@ -28,6 +28,8 @@ type memory struct {
 	byteNanos float64
 }
 
+var _ experimental.MemoryAllocator = (*memory)(nil)
+
 // storage holds a memory's bytes. resize keeps the content.
 type storage interface {
 	resize(size uint64) []byte

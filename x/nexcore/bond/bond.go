@@ -43,6 +43,14 @@ func (a Account) Check() error {
 	return nil
 }
 
+// become returns b if it keeps the invariant, else the account as it was.
+func (a Account) become(b Account) (Account, error) {
+	if err := b.Check(); err != nil {
+		return a, err
+	}
+	return b, nil
+}
+
 // Add puts amount into the bond.
 func (a Account) Add(amount int64) (Account, error) {
 	if err := inRange(amount, 1); err != nil {
@@ -53,7 +61,7 @@ func (a Account) Add(amount int64) (Account, error) {
 	}
 	b := a
 	b.Bond += amount
-	return b, b.Check()
+	return a.become(b)
 }
 
 // Lock holds amount of the free bond against a promise. Zero is a lease without a price.
@@ -66,7 +74,7 @@ func (a Account) Lock(amount int64) (Account, error) {
 	}
 	b := a
 	b.Locked += amount
-	return b, b.Check()
+	return a.become(b)
 }
 
 // Release ends a lock of amount.
@@ -76,7 +84,7 @@ func (a Account) Release(amount int64) (Account, error) {
 	if err := inRange(amount, 0); err != nil {
 		return a, err
 	}
-	return b, b.Check()
+	return a.become(b)
 }
 
 // Slash ends a lock and takes amount, at most the lock, out of the bond.
@@ -90,7 +98,10 @@ func (a Account) Slash(lock, amount int64) (after Account, taken int64, err erro
 		return a, 0, err
 	}
 	b.Bond -= taken
-	return b, taken, b.Check()
+	if b, err = a.become(b); err != nil {
+		return a, 0, err
+	}
+	return b, taken, nil
 }
 
 // Unbond moves amount of the free bond into unbonding; at least keep must stay bonded.
@@ -110,7 +121,7 @@ func (a Account) Unbond(amount, keep int64) (Account, error) {
 	b := a
 	b.Bond -= amount
 	b.Unbonding += amount
-	return b, b.Check()
+	return a.become(b)
 }
 
 // Leave moves the whole bond into unbonding; nothing may be locked.
@@ -132,7 +143,7 @@ func (a Account) Pay(amount int64) (Account, error) {
 	if err := inRange(amount, 1); err != nil {
 		return a, err
 	}
-	return b, b.Check()
+	return a.become(b)
 }
 
 // Sum adds to a running total, ErrBroken when it would leave int64 or fall below zero. No honest total

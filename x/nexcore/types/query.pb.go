@@ -205,7 +205,7 @@ func (m *QueryNexCoreResponse) GetNexcore() NexCore {
 	return NexCore{}
 }
 
-// QueryNexCoresRequest lists NexCores; at most one of the filters may be set.
+// QueryNexCoresRequest lists NexCores by every filter that is set.
 type QueryNexCoresRequest struct {
 	// operator filters by owner.
 	Operator string `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`

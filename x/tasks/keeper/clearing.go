@@ -48,6 +48,9 @@ func (k *Keeper) clear(ctx context.Context, p types.Params) error {
 	if err != nil {
 		return err
 	}
+	for _, r := range model.Rejected() {
+		emit(ctx, EventClearingRejected, num("kind", uint64(r.Kind)), num("id", r.ID))
+	}
 	solution, err := k.solver.Solve(model, auction.Budget{Steps: auction.DefaultSteps})
 	if err != nil {
 		return err

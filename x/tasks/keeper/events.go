@@ -11,20 +11,20 @@ import (
 
 // Events are for watchers; they only wake and explain. State is the truth.
 const (
-	EventOfferPosted    = "nexara_offer_posted"
-	EventOfferRemoved   = "nexara_offer_removed"
-	EventJobSubmitted   = "nexara_job_submitted"
-	EventJobToppedUp    = "nexara_job_topped_up"
-	EventJobEnding      = "nexara_job_ending"
-	EventJobEnded       = "nexara_job_ended"
-	EventShardsMoved    = "nexara_shards_moved"
-	EventLeaseAssigned  = "nexara_lease_assigned"
-	EventLeaseMoved     = "nexara_lease_moved"
-	EventPayout         = "nexara_payout"
-	EventClearing       = "nexara_clearing"
-	EventItemFailed     = "nexara_item_failed"
-	EventJobPruned      = "nexara_job_pruned"
-	EventClearingFailed = "nexara_clearing_failed"
+	EventOfferPosted      = "nexara_offer_posted"
+	EventOfferRemoved     = "nexara_offer_removed"
+	EventJobSubmitted     = "nexara_job_submitted"
+	EventJobToppedUp      = "nexara_job_topped_up"
+	EventJobEnding        = "nexara_job_ending"
+	EventJobEnded         = "nexara_job_ended"
+	EventShardsMoved      = "nexara_shards_moved"
+	EventLeaseAssigned    = "nexara_lease_assigned"
+	EventLeaseMoved       = "nexara_lease_moved"
+	EventPayout           = "nexara_payout"
+	EventClearing         = "nexara_clearing"
+	EventItemFailed       = "nexara_item_failed"
+	EventJobPruned        = "nexara_job_pruned"
+	EventClearingRejected = "nexara_clearing_rejected"
 )
 
 func emit(ctx context.Context, kind string, attributes ...sdk.Attribute) {

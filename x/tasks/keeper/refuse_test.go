@@ -15,7 +15,7 @@ import (
 
 // Bad input gives a typed error and loses nothing.
 func TestRefusals(t *testing.T) {
-	m := newMarket(t, 2, nil, network.Options{})
+	m := newMarket(t, 2, func(p *types.Params) { p.AckBaseBlocks = 100 }, network.Options{})
 	alice, bob := m.Account("alice"), m.Account("bob")
 	id := m.submit(jobOf(alice, 2, 1_000))
 	l := m.leases(id)[0]

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/nexara/nexara/x/tasks/auction"
 	"github.com/nexara/nexara/x/tasks/types"
@@ -47,6 +48,14 @@ func (k *Keeper) WhyNot(ctx context.Context, id uint64) (*types.QueryWhyNotRespo
 	}
 	if c := reasons.Cheapest(); c != nil {
 		out.Cheapest = &types.Relaxation{Rule: c.Rule.String(), Field: c.Field, From: c.From, To: c.To, Price: c.AllIn}
+		if c.Field == "limit" {
+			// The auction saw what the book charges left, and the next clearing will charge one block more.
+			spent := open[0].Limit - book.Entries[0].Limit
+			out.Cheapest.From = strconv.FormatInt(open[0].Limit, 10)
+			if to, err := strconv.ParseInt(c.To, 10, 64); err == nil {
+				out.Cheapest.To = strconv.FormatInt(to+spent+p.BookCharge, 10)
+			}
+		}
 	}
 	return out, nil
 }

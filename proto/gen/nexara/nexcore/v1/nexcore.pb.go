@@ -560,7 +560,7 @@ type Unbonding struct {
 	NexcoreId uint64 `protobuf:"varint,2,opt,name=nexcore_id,json=nexcoreId,proto3" json:"nexcore_id,omitempty"`
 	// operator receives it.
 	Operator string `protobuf:"bytes,3,opt,name=operator,proto3" json:"operator,omitempty"`
-	// amount is what leaves, in micro-NEX. It can still be slashed.
+	// amount is what leaves, in micro-NEX. No lock is on it.
 	Amount int64 `protobuf:"varint,4,opt,name=amount,proto3" json:"amount,omitempty"`
 	// complete_time is when it is paid, in Unix seconds of block time.
 	CompleteTime  int64 `protobuf:"varint,5,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
@@ -638,7 +638,7 @@ type Params struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// min_bond is the least bond at registration, in micro-NEX.
 	MinBond int64 `protobuf:"varint,1,opt,name=min_bond,json=minBond,proto3" json:"min_bond,omitempty"`
-	// unbonding_seconds is how long a bond stays slashable after it is unbonded.
+	// unbonding_seconds is how long a bond waits before it is paid out.
 	UnbondingSeconds int64 `protobuf:"varint,2,opt,name=unbonding_seconds,json=unbondingSeconds,proto3" json:"unbonding_seconds,omitempty"`
 	// jail_blocks is how long a jailing lasts at least.
 	JailBlocks int64 `protobuf:"varint,3,opt,name=jail_blocks,json=jailBlocks,proto3" json:"jail_blocks,omitempty"`

@@ -199,7 +199,7 @@ func (x *QueryNexCoreResponse) GetNexcore() *NexCore {
 	return nil
 }
 
-// QueryNexCoresRequest lists NexCores; at most one of the filters may be set.
+// QueryNexCoresRequest lists NexCores by every filter that is set.
 type QueryNexCoresRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// operator filters by owner.

@@ -347,7 +347,7 @@ type OutcomesHash struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// height is the block.
 	Height int64 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
-	// hash is SHA-256 over the length-prefixed canonical records in order.
+	// hash is a chain of SHA-256 over the length-prefixed canonical records in order.
 	Hash []byte `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
 	// count is how many records.
 	Count         uint64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`

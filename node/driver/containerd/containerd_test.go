@@ -1,0 +1,152 @@
+//go:build linux
+
+package containerd_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexara/nexara/node/driver"
+	"github.com/nexara/nexara/node/driver/containerd"
+	"github.com/nexara/nexara/node/driver/drivertest"
+)
+
+// requireVar makes a missing runtime a failure instead of a skip.
+const requireVar = "NEXARA_REQUIRE_CONTAINERS"
+
+// host is a private containerd and a folder for drivers on it.
+type host struct {
+	dir    string
+	daemon *containerd.Daemon
+}
+
+func newHost(t testing.TB) *host {
+	t.Helper()
+	// Guests are not root: they have to be able to walk to what is bound into them.
+	// The name is short because sockets have short names.
+	dir, err := os.MkdirTemp("", "nxc-")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o711))
+	h := &host{dir: dir}
+	h.daemon, err = containerd.StartDaemon(context.Background(), h.config())
+	if err != nil {
+		require.NoError(t, os.RemoveAll(dir))
+		if errors.Is(err, driver.ErrUnavailable) && os.Getenv(requireVar) != "1" {
+			t.Skipf("needs root, containerd and runc (set %s=1 to make this a failure): %v", requireVar, err)
+		}
+		require.NoError(t, err)
+	}
+	t.Cleanup(func() {
+		require.NoError(t, h.daemon.Stop(context.Background()))
+		require.Empty(t, below(t, "/proc/self/mountinfo", dir), "mounts left")
+		require.Empty(t, processes(t, dir), "processes left")
+		require.NoError(t, os.RemoveAll(dir))
+	})
+	return h
+}
+
+func (h *host) config() containerd.DaemonConfig {
+	return containerd.DaemonConfig{
+		Root: filepath.Join(h.dir, "root"), State: filepath.Join(h.dir, "state"), Address: filepath.Join(h.dir, "c.sock"),
+	}
+}
+
+// open opens a driver on the host. Options change its Config.
+func (h *host) open(t testing.TB, options ...func(*containerd.Config)) *containerd.Driver {
+	t.Helper()
+	cfg := containerd.Config{Dir: filepath.Join(h.dir, "driver"), Address: h.daemon.Address(), Namespace: "nexara-test"}
+	for _, o := range options {
+		o(&cfg)
+	}
+	d, err := containerd.New(context.Background(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	return d
+}
+
+// clean fails if the host still has anything of a run.
+func (h *host) clean(t *testing.T, id string) {
+	t.Helper()
+	require.NoDirExists(t, filepath.Join(h.dir, "driver", "runs", id))
+	require.Empty(t, below(t, "/proc/self/mountinfo", id), "mounts left")
+	require.Empty(t, processes(t, id), "processes left")
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/nexara/*/" + id)
+	require.NoError(t, err)
+	require.Empty(t, groups, "cgroups left")
+	loops, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	require.NoError(t, err)
+	for _, l := range loops {
+		b, _ := os.ReadFile(l)
+		require.NotContains(t, string(b), id, "loop device left")
+	}
+}
+
+// below gives the lines of a file that contain text.
+func below(t testing.TB, file, text string) (lines []string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for _, l := range strings.Split(string(b), "\n") {
+		if strings.Contains(l, text) {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// processes gives the command lines that contain text. A shim ends a moment after
+// its last container, so the answer is waited for.
+func processes(t testing.TB, text string) (found []string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		found = nil
+		files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		require.NoError(t, err)
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err == nil && strings.Contains(string(b), text) && !strings.HasSuffix(filepath.Dir(f), "/self") {
+				found = append(found, strings.ReplaceAll(string(b), "\x00", " "))
+			}
+		}
+		if len(found) == 0 {
+			return nil
+		}
+	}
+	return found
+}
+
+func TestConformance(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		option func(*containerd.Config)
+	}{
+		{"disk in memory", func(*containerd.Config) {}},
+		{"disk in a file", func(c *containerd.Config) { c.TmpfsMaxMiB = 1 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHost(t)
+			d := h.open(t, c.option)
+			drivertest.Run(t, drivertest.Harness{
+				Driver: d,
+				Image:  drivertest.OCILayout(t),
+				Reopen: func(t *testing.T) driver.Driver {
+					require.NoError(t, d.Close())
+					d = h.open(t, c.option)
+					return d
+				},
+				Clean:   h.clean,
+				Folders: []string{h.dir, filepath.Join(h.dir, "driver"), filepath.Join(h.dir, "driver", "runs")},
+			})
+			left, err := os.ReadDir(filepath.Join(h.dir, "driver", "runs"))
+			require.NoError(t, err)
+			require.Empty(t, left)
+		})
+	}
+}
