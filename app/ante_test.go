@@ -53,7 +53,7 @@ func TestFeeGrantPaysGas(t *testing.T) {
 
 	revoke := feegrant.NewMsgRevokeAllowance(node.Address, operator.Address) // any message; it fails, but its fee is due
 	res := c.Block(c.SignWith(node, network.TxOptions{Granter: operator, Unordered: true}, &revoke)).Txs[0]
-	require.Equal(t, feegrant.DefaultCodespace, res.Codespace, res.Log)
+	require.False(t, res.IsOK(), "there was no grant to revoke")
 	require.True(t, c.Balance(operator.Address).IsLT(before), "the granter has paid nothing")
 
 	res = c.Block(c.SignWith(node, network.TxOptions{Unordered: true}, &revoke)).Txs[0]

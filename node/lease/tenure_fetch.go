@@ -137,11 +137,7 @@ func (t *tenure) fetchAll(ctx context.Context, job *tasksv1.Job, budget int64) e
 	if err != nil {
 		return undo(fmt.Errorf("image %w", err))
 	}
-	info, err := t.driver.Prepare(ctx, path)
-	if err != nil {
-		return undo(fmt.Errorf("image %s: %w", doc.Image, err))
-	}
-	t.image, t.digest, t.inputs, t.inBytes = path, info.Digest, nil, 0
+	t.image, t.inputs, t.inBytes = path, nil, 0
 	for _, in := range doc.Inputs {
 		path, size, err := take(in.CID)
 		if err != nil {
@@ -150,6 +146,12 @@ func (t *tenure) fetchAll(ctx context.Context, job *tasksv1.Job, budget int64) e
 		t.inputs = append(t.inputs, driver.Input{HostPath: path, GuestPath: in.Mount})
 		t.inBytes += size
 	}
+	// Everything is here before the costly part begins: what cannot be fetched is known soon.
+	info, err := t.driver.Prepare(ctx, path)
+	if err != nil {
+		return undo(fmt.Errorf("image %s: %w", doc.Image, err))
+	}
+	t.digest = info.Digest
 	spec, err := t.spec(0)
 	if err == nil {
 		err = spec.Validate()

@@ -226,3 +226,9 @@ func cloneInit(req *abci.RequestInitChain) *abci.RequestInitChain {
 	out.Validators = append([]abci.ValidatorUpdate(nil), req.Validators...)
 	return &out
 }
+
+// Start says whether a chain with these options starts, for tests of a genesis that must not.
+func Start(tb TB, opts Options) error {
+	_, err := start(tb, opts)
+	return err
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,9 +46,14 @@ func newHost(t testing.TB) *host {
 	}
 	t.Cleanup(func() {
 		require.NoError(t, h.daemon.Stop(context.Background()))
-		require.Empty(t, below(t, "/proc/self/mountinfo", dir), "mounts left")
-		require.Empty(t, processes(t, dir), "processes left")
+		mounts, left := below(t, "/proc/self/mountinfo", dir), processes(t, dir)
+		// A failed test must not litter either.
+		for i := range mounts {
+			_ = syscall.Unmount(strings.Fields(mounts[len(mounts)-1-i])[4], syscall.MNT_DETACH)
+		}
 		require.NoError(t, os.RemoveAll(dir))
+		require.Empty(t, mounts, "mounts left")
+		require.Empty(t, left, "processes left")
 	})
 	return h
 }
@@ -75,8 +81,8 @@ func (h *host) open(t testing.TB, options ...func(*containerd.Config)) *containe
 func (h *host) clean(t *testing.T, id string) {
 	t.Helper()
 	require.NoDirExists(t, filepath.Join(h.dir, "driver", "runs", id))
-	require.Empty(t, below(t, "/proc/self/mountinfo", id), "mounts left")
-	require.Empty(t, processes(t, id), "processes left")
+	require.Empty(t, below(t, "/proc/self/mountinfo", filepath.Join(h.dir, "driver", "runs", id)), "mounts left")
+	require.Empty(t, processes(t, " "+id), "processes left")
 	groups, err := filepath.Glob("/sys/fs/cgroup/*/nexara/*/" + id)
 	require.NoError(t, err)
 	require.Empty(t, groups, "cgroups left")
@@ -111,8 +117,8 @@ func processes(t testing.TB, text string) (found []string) {
 		require.NoError(t, err)
 		for _, f := range files {
 			b, err := os.ReadFile(f)
-			if err == nil && strings.Contains(string(b), text) && !strings.HasSuffix(filepath.Dir(f), "/self") {
-				found = append(found, strings.ReplaceAll(string(b), "\x00", " "))
+			if line := strings.ReplaceAll(string(b), "\x00", " "); err == nil && strings.Contains(line, text) {
+				found = append(found, line)
 			}
 		}
 		if len(found) == 0 {

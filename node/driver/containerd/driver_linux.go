@@ -169,14 +169,14 @@ func (d *Driver) Start(ctx context.Context, spec driver.Spec) (driver.Run, error
 		d.release(img.digest)
 		return nil, err
 	}
-	if err := r.launch(ctx); err != nil {
-		// What exists under this ID belongs to somebody else. Otherwise whatever was
-		// made goes, even when ctx is over.
-		if !errors.Is(err, driver.ErrExists) {
-			cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-			defer cancel()
-			err = errors.Join(err, d.purge(cleanup, spec.ID))
+	err = r.vacate(ctx)
+	if err == nil {
+		if err = r.launch(ctx); err != nil {
+			// Whatever was made goes, even when ctx is over.
+			err = errors.Join(err, d.purge(context.WithoutCancel(ctx), spec.ID))
 		}
+	}
+	if err != nil {
 		r.finish(driver.Outcome{}, err)
 		d.forget(r)
 		return nil, err

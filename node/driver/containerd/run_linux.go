@@ -2,7 +2,6 @@ package containerd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,12 +10,8 @@ import (
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/api/types"
-	runcoptions "github.com/containerd/containerd/api/types/runc/options"
-	tasktypes "github.com/containerd/containerd/api/types/task"
-	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
-	"github.com/containerd/typeurl/v2"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
@@ -68,76 +63,6 @@ func newRun(d *Driver, spec driver.Spec, img *image) *run {
 // at is a path in the run's folder.
 func (r *run) at(names ...string) string {
 	return filepath.Join(append([]string{r.dir}, names...)...)
-}
-
-// launch makes and starts the container. The caller purges after a failure.
-func (r *run) launch(ctx context.Context) error {
-	ctx, cancel := r.driver.call(ctx)
-	defer cancel()
-	if err := r.vacate(ctx); err != nil {
-		return err
-	}
-	m, err := r.makeSpace(ctx)
-	if err != nil {
-		return err
-	}
-	spec, err := r.driver.runtimeSpec(ctx, r.spec, r.config, m)
-	if err != nil {
-		return err
-	}
-	specAny, err := typeurl.MarshalAny(spec)
-	if err != nil {
-		return fmt.Errorf("%w: %w", driver.ErrFault, err)
-	}
-	options, err := typeurl.MarshalAny(&runcoptions.Options{Root: filepath.Join(r.driver.cfg.Dir, "runc")})
-	if err != nil {
-		return fmt.Errorf("%w: %w", driver.ErrFault, err)
-	}
-	_, err = r.driver.client.ContainerService().Create(ctx, containers.Container{
-		ID: r.spec.ID, Labels: map[string]string{labelRun: r.spec.ID, labelImage: r.image}, Spec: specAny,
-		Runtime: containers.RuntimeInfo{Name: runtimeName, Options: options},
-	})
-	if errdefs.IsAlreadyExists(err) {
-		return fmt.Errorf("%w: %s", driver.ErrExists, r.spec.ID)
-	}
-	if err != nil {
-		return runtimeFault("create", err)
-	}
-	log := "file://" + r.LogPath()
-	task := r.driver.client.TaskService()
-	if _, err := task.Create(ctx, &tasks.CreateTaskRequest{
-		ContainerID: r.spec.ID, Rootfs: r.rootfs, Stdout: log, Stderr: log,
-	}); err != nil {
-		if why, code := r.blame(ctx); code != 0 {
-			return r.stillborn(ctx, why, code)
-		}
-		return runtimeFault("create", errgrpc.ToNative(err))
-	}
-	r.started = time.Now()
-	if err := r.save(); err != nil {
-		return err
-	}
-	if _, err := task.Start(ctx, &tasks.StartRequest{ContainerID: r.spec.ID}); err != nil {
-		return runtimeFault("start", errgrpc.ToNative(err))
-	}
-	r.gauge.begin(r.started)
-	return nil
-}
-
-// vacate clears what a dead process left under this ID, and refuses when the
-// program of that ID is still there: Recover is the way to it.
-func (r *run) vacate(ctx context.Context) error {
-	_, err := r.driver.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: r.spec.ID})
-	if err == nil {
-		return fmt.Errorf("%w: %s, of an earlier process", driver.ErrExists, r.spec.ID)
-	}
-	if err = errgrpc.ToNative(err); !errdefs.IsNotFound(err) {
-		return runtimeFault("look up", err)
-	}
-	if _, err := os.Lstat(r.dir); err == nil {
-		return r.driver.purge(ctx, r.spec.ID)
-	}
-	return nil
 }
 
 // exit is what the runtime said about a program's end.
@@ -405,56 +330,4 @@ func (r *run) Remove(ctx context.Context) error {
 	}
 	r.driver.forget(r)
 	return nil
-}
-
-// purge removes the container, its cgroup, mounts and files, whatever of them is
-// there. It is the one way by which traces go.
-func (d *Driver) purge(ctx context.Context, id string) error {
-	ctx, cancel := d.call(ctx)
-	defer cancel()
-	dir := filepath.Join(d.cfg.Dir, "runs", id)
-	if err := d.purgeTask(ctx, id); err != nil {
-		return err
-	}
-	if err := d.client.ContainerService().Delete(ctx, id); err != nil && !errdefs.IsNotFound(err) {
-		return runtimeFault("delete", err)
-	}
-	group := d.cgroups.path(d.cfg.Namespace, id)
-	err := d.cgroups.clear(group)
-	for err != nil && ctx.Err() == nil {
-		time.Sleep(5 * time.Millisecond) // killed processes leave a group one by one
-		err = d.cgroups.clear(group)
-	}
-	err = errors.Join(err, unmountBelow(dir))
-	if err == nil {
-		err = os.RemoveAll(dir)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: remove %s: %w", driver.ErrFault, id, err)
-	}
-	return nil
-}
-
-// purgeTask kills and deletes the program of a container. A runtime that does not
-// answer may be coming back, so it is asked until ctx ends.
-func (d *Driver) purgeTask(ctx context.Context, id string) error {
-	task := d.client.TaskService()
-	for {
-		got, err := task.Get(ctx, &tasks.GetRequest{ContainerID: id})
-		if err == nil {
-			if s := got.Process.Status; s != tasktypes.Status_STOPPED && s != tasktypes.Status_CREATED {
-				_, _ = task.Kill(ctx, &tasks.KillRequest{ContainerID: id, Signal: uint32(unix.SIGKILL), All: true})
-				_, _ = task.Wait(ctx, &tasks.WaitRequest{ContainerID: id})
-			}
-			_, err = task.Delete(ctx, &tasks.DeleteTaskRequest{ContainerID: id})
-		}
-		if err = errgrpc.ToNative(err); err == nil || errdefs.IsNotFound(err) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return runtimeFault("delete", err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
