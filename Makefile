@@ -6,6 +6,8 @@ BUILD := build
 LDFLAGS := -s -w
 DRIVER ?= container
 GO ?= go
+# No cgo anywhere: one build cache for the daemons, the chain and the tests, and no C compiler to install.
+export CGO_ENABLED := 0
 NEXCORE_TARGETS := linux/amd64 linux/arm linux/arm64 linux/riscv64 darwin/arm64
 
 .PHONY: help
@@ -23,8 +25,7 @@ test: ## every test
 .PHONY: build
 build: ## the three binaries into build/
 	@mkdir -p $(BUILD)
-	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BUILD)/ ./cmd/nexarad ./cmd/nexgate
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BUILD)/ ./cmd/nexcore
+	$(GO) build -ldflags "$(LDFLAGS)" -o $(BUILD)/ ./cmd/nexarad ./cmd/nexcore ./cmd/nexgate
 
 .PHONY: size
 size: build ## sizes of the stripped binaries
@@ -34,7 +35,7 @@ size: build ## sizes of the stripped binaries
 cross: ## nexcore for every platform it runs on
 	@for t in $(NEXCORE_TARGETS); do \
 	  echo "nexcore $$t"; \
-	  CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BUILD)/cross/nexcore-$${t%/*}-$${t#*/} ./cmd/nexcore || exit 1; \
+	  GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -ldflags "$(LDFLAGS)" -o $(BUILD)/cross/nexcore-$${t%/*}-$${t#*/} ./cmd/nexcore || exit 1; \
 	done
 
 .PHONY: bench

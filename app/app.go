@@ -24,8 +24,6 @@ import (
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/client/grpc/cmtservice"
 	nodeservice "github.com/cosmos/cosmos-sdk/client/grpc/node"
-	"github.com/cosmos/cosmos-sdk/codec"
-	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
 	runtimeservices "github.com/cosmos/cosmos-sdk/runtime/services"
 	"github.com/cosmos/cosmos-sdk/server"
 	"github.com/cosmos/cosmos-sdk/server/api"
@@ -124,18 +122,6 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 
 // Encoding returns the codecs.
 func (app *App) Encoding() Encoding { return app.encoding }
-
-// AppCodec returns the protobuf codec.
-func (app *App) AppCodec() codec.Codec { return app.encoding.Codec }
-
-// InterfaceRegistry returns the registry of every message and interface type.
-func (app *App) InterfaceRegistry() codectypes.InterfaceRegistry { return app.encoding.Registry }
-
-// TxConfig returns the transaction codec.
-func (app *App) TxConfig() client.TxConfig { return app.encoding.TxConfig }
-
-// StoreKeys returns the mounted stores by name, for tests that look at raw state.
-func (app *App) StoreKeys() map[string]*storetypes.KVStoreKey { return app.keys }
 
 // Close gives the databases back. The SDK's server calls it twice on its way out, so only the first
 // call does anything.

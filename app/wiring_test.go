@@ -86,10 +86,13 @@ func TestUpgrade(t *testing.T) {
 		stop bool
 	}{{"known", false}, {"failing", true}, {"unknown", true}} {
 		t.Run(tc.plan, func(t *testing.T) {
-			app := bareChain(t, tc.plan, list)
+			home := t.TempDir()
+			app := bareChain(t, tc.plan, home)
 			for h := int64(1); h < 3; h++ {
 				require.NoError(t, runBlock(app, h))
 			}
+			// The new binary takes over right before the plan's height.
+			require.NoError(t, app.installUpgrades(list, ""))
 			err := runBlock(app, 3)
 			require.Equal(t, tc.stop, err != nil, "%v", err)
 		})
@@ -99,12 +102,10 @@ func TestUpgrade(t *testing.T) {
 
 // bareChain is a chain without validators, whose blocks do nothing but look for upgrades; the plan is due
 // at height 3.
-func bareChain(t *testing.T, plan string, list []release) *App {
+func bareChain(t *testing.T, plan, home string) *App {
 	t.Helper()
-	home := t.TempDir()
 	app := wired(t, home)
 	baseapp.SetChainID("upgrade-1")(app.BaseApp)
-	require.NoError(t, app.installUpgrades(list, home))
 	app.SetInitChainer(func(ctx sdk.Context, _ *abci.RequestInitChain) (*abci.ResponseInitChain, error) {
 		if err := app.UpgradeKeeper.SetModuleVersionMap(ctx, app.modules.GetVersionMap()); err != nil {
 			return nil, err

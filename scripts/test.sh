@@ -2,5 +2,6 @@
 # Every test. Packages run one at a time where they start daemons, so that two cores are enough.
 # NEXARA_REQUIRE_CONTAINERS=1 makes missing container support a failure instead of a skip.
 set -euo pipefail
+export CGO_ENABLED=0
 cd "$(dirname "$0")/.."
 exec go test -timeout 40m ${TESTFLAGS:-} ./...

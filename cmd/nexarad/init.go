@@ -112,6 +112,9 @@ func runInit(cmd *cobra.Command, enc app.Encoding, moniker string) error {
 	if err != nil {
 		return err
 	}
+	if err := writeClientConfig(clientCtx.HomeDir, chainID, clientCtx.Keyring.Backend(), clientCtx.NodeURI); err != nil {
+		return err
+	}
 	state, err := enc.DefaultGenesis()
 	if err != nil {
 		return err

@@ -53,6 +53,7 @@ type testnetConfig struct {
 	Fund         []fundedAccount
 	Ports        ports
 	PortStep     int
+	Stdin        io.Reader
 }
 
 // fundedAccount is an account besides the validators' and what it holds at genesis.
@@ -141,7 +142,7 @@ node0's keyring, which by default is the unencrypted one meant for tests.
 
 func readTestnetConfig(cmd *cobra.Command) (testnetConfig, error) {
 	f := cmd.Flags()
-	var cfg testnetConfig
+	cfg := testnetConfig{Stdin: cmd.InOrStdin()}
 	cfg.Validators, _ = f.GetInt(flagValidators)
 	cfg.Dir, _ = f.GetString(flagOutputDir)
 	cfg.ChainID, _ = f.GetString(flags.FlagChainID)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -110,7 +111,7 @@ func (w *testnetWriter) addNode(i int) error {
 	if err != nil {
 		return err
 	}
-	keys, err := openKeyring(w.enc.Codec, w.cfg.Keyring, home)
+	keys, err := openKeyring(w.enc.Codec, w.cfg.Keyring, home, w.cfg.Stdin)
 	if err != nil {
 		return err
 	}
@@ -129,8 +130,9 @@ func (w *testnetWriter) addNode(i int) error {
 	return nil
 }
 
-func openKeyring(cdc codec.Codec, backend, home string) (keyring.Keyring, error) {
-	keys, err := keyring.New(sdk.KeyringServiceName(), backend, home, os.Stdin, cdc)
+// openKeyring opens a node's keyring; a backend that asks for a passphrase reads it from in.
+func openKeyring(cdc codec.Codec, backend, home string, in io.Reader) (keyring.Keyring, error) {
+	keys, err := keyring.New(sdk.KeyringServiceName(), backend, home, in, cdc)
 	if err != nil {
 		return nil, fmt.Errorf("open the keyring of %s: %w", home, err)
 	}

@@ -66,9 +66,14 @@ type adder struct {
 }
 
 func newAdder(w Writer, lim Limits) *adder {
-	bud := newBudget(lim)
+	a := &adder{w: w, budget: newBudget(lim)}
 	// Content that may not reach a whole chunk needs no buffer for one: small files are many.
-	return &adder{w: w, budget: bud, buf: make([]byte, min(chunkSize, bud.lim.MaxBytes+1))}
+	size := int64(chunkSize)
+	if most := a.budget.lim.MaxBytes; most < chunkSize {
+		size = max(0, most) + 1
+	}
+	a.buf = make([]byte, size)
+	return a
 }
 
 // path adds entry name of dir; at is its path for messages.

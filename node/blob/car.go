@@ -120,10 +120,18 @@ func ReadCAR(ctx context.Context, st Store, r io.Reader, lim Limits) (cid.Cid, S
 
 func readCAR(ctx context.Context, st Store, r io.Reader, bud *budget) (root cid.Cid, stat Stat, err error) {
 	br := bufio.NewReaderSize(r, 64<<10)
-	buf, err := carSection(ctx, br, nil, maxCARHeader)
-	if errors.Is(err, io.EOF) {
-		err = fmt.Errorf("empty stream: %w", ErrInvalid)
+	// After the length comes a dag-cbor map; a web page or the like is told at once.
+	head, err := br.Peek(3)
+	if len(head) == 0 && !errors.Is(err, io.EOF) {
+		return cid.Undef, stat, streamErr(ctx, err)
 	}
+	if len(head) > 1 && head[0] >= 0x80 {
+		head = head[1:]
+	}
+	if len(head) == 0 || len(head) > 1 && head[1]>>5 != 5 {
+		return cid.Undef, stat, fmt.Errorf("stream is no CAR: %w", ErrInvalid)
+	}
+	buf, err := carSection(ctx, br, nil, maxCARHeader)
 	if err != nil {
 		return cid.Undef, stat, err
 	}
@@ -165,13 +173,14 @@ func readCAR(ctx context.Context, st Store, r io.Reader, bud *budget) (root cid.
 		if err == nil {
 			err = bud.content(int64(len(b.data)))
 		}
+		// Stored before its links are judged: who asks for one block only gets it, and the limit's error.
+		if err == nil {
+			err = st.Put(ctx, b)
+		}
 		if err == nil {
 			err = w.follow(b, as.depth)
 		}
 		if err != nil {
-			return root, stat, err
-		}
-		if err := st.Put(ctx, b); err != nil {
 			return root, stat, err
 		}
 		stat.Blocks++

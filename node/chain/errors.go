@@ -68,6 +68,7 @@ var codes = map[string]map[uint32]error{
 	"sdk": {
 		4: ErrUnauthorized, 5: ErrFunds, 9: ErrFunds, 11: ErrOutOfGas, 13: ErrFee, 18: ErrRequest,
 		20: ErrBusy, 30: ErrRequest, 32: ErrRequest, 38: ErrFunds, 41: ErrOutOfGas,
+		42: ErrRequest,
 	},
 	"feegrant": {2: ErrFunds, 3: ErrFunds, 5: ErrFunds, 6: ErrFunds},
 	"tasks": {

@@ -20,8 +20,10 @@ type abciResult struct {
 	Height    number `json:"height"`
 }
 
-// Codes of the SDK with which a query says that there is no such record.
-var notFoundCodes = map[uint32]bool{22: true, 38: true}
+// Codes of the SDK with which a query says that there is no such record. 6 stands for
+// an error of a module that has no gRPC class; the queries below fail with no other
+// once the request is well-formed.
+var notFoundCodes = map[uint32]bool{6: true, 22: true, 38: true}
 
 // Query calls a gRPC method of the node, such as /nexara.tasks.v1.Query/Lease,
 // and returns the height of the answer. ErrNotFound when the record is not there,

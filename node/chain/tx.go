@@ -221,8 +221,11 @@ func (s *Sender) accountNumber(ctx context.Context) (uint64, error) {
 		return n, nil
 	}
 	n, err := s.client.AccountNumber(ctx, s.key.Address())
+	if errors.Is(err, ErrNotFound) {
+		return 0, fmt.Errorf("node key %s has no account yet (the operator's fee grant makes it): %w", s.key.Address(), err)
+	}
 	if err != nil {
-		return 0, fmt.Errorf("account of node key %s (the operator's fee grant creates it): %w", s.key.Address(), err)
+		return 0, err
 	}
 	s.mu.Lock()
 	s.account, s.known = n, true

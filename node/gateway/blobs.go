@@ -299,6 +299,8 @@ func (h *blobHandler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", "1")
 	case errors.Is(err, blob.ErrCorrupt) && r.Method == http.MethodPost:
 		status = http.StatusUnprocessableEntity // the client's bytes; otherwise ours
+	case errors.Is(err, blob.ErrUnavailable) && r.Method == http.MethodPost:
+		status = http.StatusBadRequest // the client's stream broke off
 	case errors.Is(err, blob.ErrTooLarge):
 		status = http.StatusRequestEntityTooLarge
 	case errors.Is(err, blob.ErrNoSpace):

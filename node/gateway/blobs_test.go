@@ -139,9 +139,9 @@ func TestBlobUploadRefuses(t *testing.T) {
 		{"from a web page", car.Bytes(), func(r *http.Request) { r.Header.Set("Origin", "http://example.com") }, 403, "forbidden"},
 		{"as a form", car.Bytes(), func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, 400, "unsupported"},
 		{"flipped bit", flipped, func(*http.Request) {}, 422, "corrupt"},
-		{"not a CAR", []byte("hello"), func(*http.Request) {}, 413, "too_large"},
+		{"not a CAR", []byte("hello"), func(*http.Request) {}, 400, "invalid"},
 		{"nothing", nil, func(*http.Request) {}, 400, "invalid"},
-		{"cut off", car.Bytes()[:1000], func(*http.Request) {}, 503, "unavailable"},
+		{"cut off", car.Bytes()[:1000], func(*http.Request) {}, 400, "unavailable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/v1/car", bytes.NewReader(c.body))

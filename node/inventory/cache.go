@@ -28,7 +28,7 @@ func fingerprint(m *Machine, cfg Config) string {
 
 // loadCache gives a benchmark that fits. Whatever is wrong with the file only
 // means measuring again.
-func loadCache(cfg Config, print string) (Benchmark, bool) {
+func loadCache(cfg Config, mark string) (Benchmark, bool) {
 	if cfg.CachePath == "" {
 		return Benchmark{}, false
 	}
@@ -42,7 +42,7 @@ func loadCache(cfg Config, print string) (Benchmark, bool) {
 		return Benchmark{}, false
 	}
 	age := cfg.Now().Sub(c.MeasuredAt)
-	if c.Fingerprint != print || age < 0 || age > cfg.CacheAge {
+	if c.Fingerprint != mark || age < 0 || age > cfg.CacheAge {
 		return Benchmark{}, false
 	}
 	return c.Benchmark, true
@@ -62,8 +62,8 @@ func parseCache(b []byte) (cached, error) {
 	return c, nil
 }
 
-func saveCache(cfg Config, print string, x Benchmark) error {
-	b, err := json.MarshalIndent(cached{cacheVersion, print, cfg.Now().UTC(), x}, "", "  ")
+func saveCache(cfg Config, mark string, x Benchmark) error {
+	b, err := json.MarshalIndent(cached{cacheVersion, mark, cfg.Now().UTC(), x}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -60,28 +60,38 @@ func askNvidia(ctx context.Context, program string) ([]GPU, error) {
 	cmd := exec.CommandContext(ctx, path, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
 	// A tool that hangs in the driver keeps its pipes: do not wait for them.
 	cmd.WaitDelay = time.Second
-	out := &capped{most: 64 << 10}
+	// A tool that talks for ever is stopped at once, not at the timeout.
+	out := &capped{most: 64 << 10, full: cancel}
 	cmd.Stdout = out
 	if err := cmd.Run(); err != nil {
-		if cause := ctx.Err(); cause != nil {
+		switch cause := ctx.Err(); {
+		case out.overflow:
+			err = fmt.Errorf("%w: more than %d bytes", errGPU, out.most)
+		case cause != nil:
 			err = cause
 		}
 		return nil, fmt.Errorf("%s: %w", program, err)
 	}
-	return parseNvidia(out.Bytes())
+	return parseNvidia(out.buf.Bytes())
 }
 
-// capped keeps the first bytes and fails beyond them.
+// capped keeps the first bytes, calls full and fails beyond them. The buffer is
+// not embedded: its ReadFrom would be used instead of Write and know no bound.
 type capped struct {
-	bytes.Buffer
+	buf  bytes.Buffer
 	most int
+	full func()
+
+	overflow bool
 }
 
 func (c *capped) Write(b []byte) (int, error) {
-	if c.Len()+len(b) > c.most {
+	if c.buf.Len()+len(b) > c.most {
+		c.overflow = true
+		c.full()
 		return 0, io.ErrShortBuffer
 	}
-	return c.Buffer.Write(b)
+	return c.buf.Write(b)
 }
 
 // parseNvidia reads lines of name and memory in MiB.

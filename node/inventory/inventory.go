@@ -156,18 +156,20 @@ func Measure(ctx context.Context, cfg Config) (*Machine, error) {
 		return nil, err
 	}
 
-	print := fingerprint(m, cfg)
-	if b, ok := loadCache(cfg, print); ok {
+	mark := fingerprint(m, cfg)
+	if b, ok := loadCache(cfg, mark); ok {
 		m.Benchmark = b
 		return m, nil
 	}
 	m.Benchmark.SingleCore, m.Benchmark.MultiCore = measureSpeed(ctx, runtime.NumCPU(), cfg.speedTime)
 	m.Benchmark.DiskWriteMiBs, m.Benchmark.DiskReadMiBs, err = measureDisk(ctx, cfg.Dir, free)
+	complete := err == nil
 	if err != nil {
 		warn("disk rate", err)
 	}
 	if cfg.NetURL != "" {
 		if m.Benchmark.NetMiBs, err = measureNet(ctx, cfg.HTTP, cfg.NetURL); err != nil {
+			complete = false
 			warn("network rate", err)
 		}
 	}
@@ -175,8 +177,8 @@ func Measure(ctx context.Context, cfg Config) (*Machine, error) {
 		return nil, err
 	}
 	// What failed is tried again at the next start.
-	if err == nil && cfg.CachePath != "" {
-		if err := saveCache(cfg, print, m.Benchmark); err != nil {
+	if complete && cfg.CachePath != "" {
+		if err := saveCache(cfg, mark, m.Benchmark); err != nil {
 			warn("benchmark cache", err)
 		}
 	}

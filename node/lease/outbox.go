@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -145,7 +146,7 @@ func (o *outbox) flush(ctx context.Context) {
 		}
 	}
 	o.mu.Unlock()
-	byLease := func(a, b *parcel) int { return int(int64(a.lease) - int64(b.lease)) }
+	byLease := func(a, b *parcel) int { return cmp.Compare(a.lease, b.lease) }
 	for _, g := range groups {
 		slices.SortFunc(g, byLease)
 	}

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -339,6 +340,6 @@ func (r *Reconciler) snapshot() []*tenure {
 	for _, t := range r.tenures {
 		out = append(out, t)
 	}
-	slices.SortFunc(out, func(a, b *tenure) int { return int(int64(a.id) - int64(b.id)) })
+	slices.SortFunc(out, func(a, b *tenure) int { return cmp.Compare(a.id, b.id) })
 	return out
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 
+	"github.com/nexara/nexara/node/blob"
 	"github.com/nexara/nexara/node/driver"
 	"github.com/nexara/nexara/node/jobspec"
 	"github.com/nexara/nexara/node/store"
@@ -66,8 +67,9 @@ type shard struct {
 	fate     fate
 	phase    string // for people: waiting, starting, running, packing, packed, lost, stopped
 	manifest string
-	log      cid.Cid // once packed
-	logPath  string  // while the run is there
+	log      cid.Cid   // once packed
+	folder   blob.Node // once packed by this process
+	logPath  string    // while the run is there
 	run      driver.Run
 	started  time.Time
 	ended    time.Time

@@ -28,6 +28,7 @@ const reasonRefused = "output_refused"
 type packed struct {
 	manifest    string
 	log         cid.Cid
+	folder      blob.Node
 	outputBytes int64
 }
 
@@ -100,7 +101,12 @@ func (t *tenure) pack(i int, run driver.Run, o driver.Outcome) (packed, error) {
 	if err != nil {
 		return packed{}, err
 	}
-	if _, err := blob.AddBytes(ctx, st, raw); err != nil {
+	file, err := blob.AddBytes(ctx, st, raw)
+	if err != nil {
+		return packed{}, err
+	}
+	folder, err := addShardFolder(ctx, st, file, outputs, log)
+	if err != nil {
 		return packed{}, err
 	}
 	// One append: a shard is packed in the journal, or its run is found again.
@@ -112,7 +118,7 @@ func (t *tenure) pack(i int, run driver.Run, o driver.Outcome) (packed, error) {
 			BytesOut: m.Usage.BytesOut, StartedMillis: m.StartedMillis, FinishedMillis: m.FinishedMillis,
 		},
 		store.Packed{Shard: int64(i), ManifestCID: id})
-	return packed{manifest: id, log: log.CID, outputBytes: outputs.Bytes}, err
+	return packed{manifest: id, log: log.CID, folder: folder, outputBytes: outputs.Bytes}, err
 }
 
 // packOutputs builds a UnixFS folder from what Collect yields. The folder's
@@ -218,7 +224,11 @@ func (t *tenure) sealOnce() (*store.ResultPacked, error) {
 		if s.fate != fatePacked {
 			continue
 		}
-		n, err := t.shardFolder(ctx, s)
+		n := s.folder
+		var err error
+		if !n.CID.Defined() { // packed by an earlier process
+			n, err = t.shardFolder(ctx, s)
+		}
 		if errors.Is(err, blob.ErrNotFound) || errors.Is(err, blob.ErrCorrupt) {
 			t.log.Error("packed shard is not in the store any more", "shard", t.seen.First+int64(i), "err", err)
 			t.update(i, func(s *shard) { s.fate, s.phase = fateLost, "lost" })
@@ -280,22 +290,26 @@ func (t *tenure) shardFolder(ctx context.Context, s *shard) (blob.Node, error) {
 	if err != nil {
 		return blob.Node{}, err
 	}
-	entries := []blob.Entry{{Name: result.ManifestName, Node: file}}
-	for _, e := range []struct{ name, id string }{{result.OutputsName, m.Outputs}, {result.LogName, m.Log}} {
-		id, err := blob.Parse(e.id)
+	var parts [2]blob.Node
+	for i, text := range []string{m.Outputs, m.Log} {
+		id, err := blob.Parse(text)
 		if err != nil {
 			return blob.Node{}, err
 		}
-		n, err := blob.Link(ctx, st, id)
-		if err != nil {
+		if parts[i], err = blob.Link(ctx, st, id); err != nil {
 			return blob.Node{}, err
 		}
 		if _, err := blob.Walk(ctx, st, id, blob.Limits{}, func(cid.Cid, int64) error { return nil }); err != nil {
 			return blob.Node{}, err
 		}
-		entries = append(entries, blob.Entry{Name: e.name, Node: n})
 	}
-	return blob.AddDir(ctx, st, entries)
+	return addShardFolder(ctx, st, file, parts[0], parts[1])
+}
+
+func addShardFolder(ctx context.Context, st blob.Writer, manifest, outputs, log blob.Node) (blob.Node, error) {
+	return blob.AddDir(ctx, st, []blob.Entry{
+		{Name: result.ManifestName, Node: manifest}, {Name: result.OutputsName, Node: outputs}, {Name: result.LogName, Node: log},
+	})
 }
 
 func readManifest(ctx context.Context, st blob.Reader, text string) (*result.Manifest, []byte, error) {

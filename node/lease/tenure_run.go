@@ -96,7 +96,8 @@ func (t *tenure) runOnce(i, try int) error {
 		return err
 	}
 	t.update(i, func(s *shard) {
-		s.fate, s.phase, s.manifest, s.log, s.logPath = fatePacked, "packed", p.manifest, p.log, ""
+		s.fate, s.phase, s.logPath = fatePacked, "packed", ""
+		s.manifest, s.log, s.folder = p.manifest, p.log, p.folder
 	})
 	t.r.metrics.runs.WithLabelValues(outcome.Reason.String()).Inc()
 	t.log.Info("shard ended", "shard", t.seen.First+int64(i), "reason", outcome.Reason.String(), "exit", outcome.ExitCode,

@@ -64,21 +64,21 @@ func (c *Chain) addAccounts(state app.GenesisState) error {
 	balances = append(balances, banktypes.Balance{
 		Address: authtypes.NewModuleAddress(stakingtypes.BondedPoolName).String(), Coins: sdk.NewCoins(stake),
 	})
-	if err := edit(c.Encoding, state, authtypes.ModuleName, &authtypes.GenesisState{}, func(g *authtypes.GenesisState) error {
+	if err := EditGenesis(c.Encoding, state, authtypes.ModuleName, &authtypes.GenesisState{}, func(g *authtypes.GenesisState) error {
 		packed, err := authtypes.PackAccounts(accounts)
 		g.Accounts = packed
 		return err
 	}); err != nil {
 		return err
 	}
-	if err := edit(c.Encoding, state, banktypes.ModuleName, &banktypes.GenesisState{}, func(g *banktypes.GenesisState) error {
+	if err := EditGenesis(c.Encoding, state, banktypes.ModuleName, &banktypes.GenesisState{}, func(g *banktypes.GenesisState) error {
 		g.Balances = banktypes.SanitizeGenesisBalances(balances)
 		return nil
 	}); err != nil {
 		return err
 	}
 	// A validator that is bonded from the start passes no hook that would begin its signing record.
-	if err := edit(c.Encoding, state, slashingtypes.ModuleName, &slashingtypes.GenesisState{}, func(g *slashingtypes.GenesisState) error {
+	if err := EditGenesis(c.Encoding, state, slashingtypes.ModuleName, &slashingtypes.GenesisState{}, func(g *slashingtypes.GenesisState) error {
 		addr := sdk.ConsAddress(consensusKey().PubKey().Address())
 		g.SigningInfos = []slashingtypes.SigningInfo{{
 			Address:              addr.String(),
@@ -88,7 +88,7 @@ func (c *Chain) addAccounts(state app.GenesisState) error {
 	}); err != nil {
 		return err
 	}
-	return edit(c.Encoding, state, stakingtypes.ModuleName, &stakingtypes.GenesisState{}, func(g *stakingtypes.GenesisState) error {
+	return EditGenesis(c.Encoding, state, stakingtypes.ModuleName, &stakingtypes.GenesisState{}, func(g *stakingtypes.GenesisState) error {
 		key, err := codectypes.NewAnyWithValue(consensusKey().PubKey())
 		if err != nil {
 			return fmt.Errorf("pack the consensus key: %w", err)
@@ -112,8 +112,9 @@ func consensusKey() *ed25519.PrivKey {
 	return ed25519.GenPrivKeyFromSecret(tmhash.Sum([]byte("consensus key of " + ChainID)))
 }
 
-// edit decodes one module's state into g, lets change alter it, and puts it back.
-func edit[G proto.Message](enc app.Encoding, state app.GenesisState, name string, g G, change func(G) error) error {
+// EditGenesis decodes one module's part of a genesis into g, lets change alter it, and puts it back: for
+// Options.Genesis.
+func EditGenesis[G proto.Message](enc app.Encoding, state app.GenesisState, name string, g G, change func(G) error) error {
 	if err := enc.Codec.UnmarshalJSON(state[name], g); err != nil {
 		return fmt.Errorf("decode the genesis of %s: %w", name, err)
 	}
@@ -126,10 +127,4 @@ func edit[G proto.Message](enc app.Encoding, state app.GenesisState, name string
 	}
 	state[name] = raw
 	return nil
-}
-
-// EditGenesis decodes one module's part of a genesis into g, lets change alter it, and puts it back: for
-// Options.Genesis.
-func EditGenesis[G proto.Message](enc app.Encoding, state app.GenesisState, name string, g G, change func(G) error) error {
-	return edit(enc, state, name, g, change)
 }

@@ -42,9 +42,9 @@ type Config struct {
 	Peers []string
 	// Allow, when set, tells whether a peer may connect. It must be quick: it is called for each connection.
 	Allow func(peerID string) bool
-	// QUIC adds the QUIC transport. Off by default: it costs memory that an idle NexCore is to save.
+	// QUIC adds the QUIC transport, for networks that treat UDP better. TCP is used with or without it.
 	QUIC bool
-	// BlockTimeout is how long Fetch waits for one block. Default 20 s.
+	// BlockTimeout is how long Fetch waits when no block arrives at all. Default 20 s.
 	BlockTimeout time.Duration
 	// Workers is the number of blocks that one Fetch asks for at a time. Default 16.
 	Workers int
@@ -147,18 +147,19 @@ func (n *Node) Put(ctx context.Context, b blob.Block) error {
 	return err
 }
 
-// Fetch implements blob.Fetcher over bitswap. Bitswap has no word for "nobody has it": a block that no peer
-// sends within BlockTimeout is ErrTimeout.
+// Fetch implements blob.Fetcher over bitswap. Bitswap has no word for "nobody has it": when blocks are wanted
+// and none arrives for BlockTimeout, it is ErrTimeout. The clock is one for the whole fetch, not per block, so
+// that a slow peer with many blocks under way is no failure as long as it keeps sending.
 func (n *Node) Fetch(ctx context.Context, root cid.Cid, lim blob.Limits) (blob.Stat, error) {
 	if n.closed.Load() {
 		return blob.Stat{}, blob.ErrClosed
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the session
-	session := n.bits.NewSession(ctx)
+	p := newPatience(ctx, n.cfg.BlockTimeout)
+	defer p.end() // ends the session too
+	session := n.bits.NewSession(p.ctx)
 	st, err := blob.FetchDAG(ctx, n, root, lim, n.cfg.Workers, func(ctx context.Context, c cid.Cid) ([]byte, error) {
-		one, cancel := context.WithTimeout(ctx, n.cfg.BlockTimeout)
-		defer cancel()
+		one, done := p.wait(ctx)
+		defer done()
 		b, err := session.GetBlock(one, c)
 		switch {
 		case err == nil:
@@ -167,8 +168,8 @@ func (n *Node) Fetch(ctx context.Context, root cid.Cid, lim blob.Limits) (blob.S
 			return nil, blob.ErrClosed
 		case blob.ContextErr(ctx) != nil:
 			return nil, blob.ContextErr(ctx)
-		case blob.ContextErr(one) != nil:
-			return nil, fmt.Errorf("block %s: none of %d connected peers sent it in %s: %w",
+		case p.ctx.Err() != nil:
+			return nil, fmt.Errorf("block %s: nothing came from %d connected peers in %s: %w",
 				c, len(n.host.Network().Peers()), n.cfg.BlockTimeout, blob.ErrTimeout)
 		default:
 			return nil, fmt.Errorf("block %s: %w: %w", c, blob.ErrUnavailable, err)
@@ -178,6 +179,46 @@ func (n *Node) Fetch(ctx context.Context, root cid.Cid, lim blob.Limits) (blob.S
 		return st, fmt.Errorf("fetch %s: %w", root, err)
 	}
 	return st, nil
+}
+
+// patience ends a context when somebody waits and nothing has come for a time. A wait that begins or ends
+// counts as something: waits are few, so they cannot keep beginning without ending.
+type patience struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	limit   time.Duration
+	timer   *time.Timer
+	waiting atomic.Int64
+}
+
+func newPatience(ctx context.Context, limit time.Duration) *patience {
+	p := &patience{limit: limit}
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	p.timer = time.AfterFunc(limit, func() {
+		if p.waiting.Load() > 0 {
+			p.cancel()
+		}
+	})
+	return p
+}
+
+// wait gives the context of one wait: it ends with ctx or when patience does.
+func (p *patience) wait(ctx context.Context) (one context.Context, done func()) {
+	p.waiting.Add(1)
+	p.timer.Reset(p.limit)
+	one, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(p.ctx, cancel)
+	return one, func() {
+		stop()
+		cancel()
+		p.timer.Reset(p.limit)
+		p.waiting.Add(-1)
+	}
+}
+
+func (p *patience) end() {
+	p.timer.Stop()
+	p.cancel()
 }
 
 // Close leaves the network, then closes the store.

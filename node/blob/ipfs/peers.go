@@ -38,7 +38,7 @@ func (n *Node) SetPeers(addrs []string) error {
 	return nil
 }
 
-// AddPeers adds to the set, or refreshes the addresses of a peer in it.
+// AddPeers adds to the set. For a peer that is in it, the given addresses replace the ones it had.
 func (n *Node) AddPeers(addrs ...string) error {
 	infos, err := parsePeers(addrs)
 	if err != nil {
@@ -48,17 +48,17 @@ func (n *Node) AddPeers(addrs ...string) error {
 	return nil
 }
 
-// Connect adds the peer of one multiaddress to the set and dials it now. ErrUnavailable when it cannot be
-// reached; the node then keeps trying.
-func (n *Node) Connect(ctx context.Context, addr string) error {
-	infos, err := parsePeers([]string{addr})
+// Connect adds the peers of some multiaddresses to the set, as AddPeers does, and dials them now: each at all
+// of its addresses. ErrUnavailable names the first that cannot be reached; the node then keeps trying.
+func (n *Node) Connect(ctx context.Context, addrs ...string) error {
+	infos, err := parsePeers(addrs)
 	if err != nil {
 		return err
 	}
 	n.dialer.set(infos, false)
 	for _, info := range infos {
 		if err := n.dialer.dial(ctx, info); err != nil {
-			return fmt.Errorf("connect to %s: %w: %w", addr, blob.ErrUnavailable, err)
+			return fmt.Errorf("connect to %s: %w: %w", info.ID, blob.ErrUnavailable, err)
 		}
 	}
 	return nil

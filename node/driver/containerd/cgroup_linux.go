@@ -22,7 +22,9 @@ type cgroups struct {
 	unified bool
 	// roots by controller (v1: cpu, cpuacct, memory, pids; v2: all the same).
 	roots map[string]string
-	swap  bool // whether swap is accounted and can be limited
+	// all are the mount points of every hierarchy: a group has a folder in each.
+	all  []string
+	swap bool // whether swap is accounted and can be limited
 }
 
 // stats are a run's figures so far.
@@ -52,7 +54,7 @@ func findCgroups() (cgroups, error) {
 			}
 			c.roots[name] = cgroupRoot
 		}
-		c.roots["cpuacct"], c.swap = cgroupRoot, true
+		c.roots["cpuacct"], c.all, c.swap = cgroupRoot, []string{cgroupRoot}, true
 		return c, nil
 	}
 	for name, file := range map[string]string{
@@ -64,7 +66,14 @@ func findCgroups() (cgroups, error) {
 		}
 		c.roots[name] = root
 	}
-	_, err := os.Stat(filepath.Join(c.roots["memory"], "memory.memsw.limit_in_bytes"))
+	files, err := filepath.Glob(filepath.Join(cgroupRoot, "*", "cgroup.procs"))
+	if err != nil {
+		return cgroups{}, err
+	}
+	for _, f := range files {
+		c.all = append(c.all, filepath.Dir(f))
+	}
+	_, err = os.Stat(filepath.Join(c.roots["memory"], "memory.memsw.limit_in_bytes"))
 	c.swap = err == nil
 	return c, nil
 }
@@ -119,14 +128,9 @@ func (c cgroups) read(group string) (s stats, ok bool) {
 // clear kills what is still in a group and removes it: only for groups whose
 // runtime is gone. It may have to be called again while processes die.
 func (c cgroups) clear(group string) error {
-	seen := map[string]bool{}
 	var errs []error
-	for controller, root := range c.roots {
+	for _, root := range c.all {
 		dir := filepath.Join(root, group)
-		if seen[dir] {
-			continue
-		}
-		seen[dir] = true
 		procs, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -137,10 +141,18 @@ func (c cgroups) clear(group string) error {
 			}
 		}
 		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("cgroup %s: %w", controller, err))
+			errs = append(errs, fmt.Errorf("cgroup: %w", err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// vacate removes a namespace's group and ours above it, when they are empty.
+func (c cgroups) vacate(namespace string) {
+	for _, root := range c.all {
+		_ = os.Remove(filepath.Join(root, c.path(namespace, "")))
+		_ = os.Remove(filepath.Join(root, c.path("", "")))
+	}
 }
 
 func number(file string) (int64, error) {

@@ -4,7 +4,9 @@ package containerd_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +85,8 @@ func (h *host) clean(t *testing.T, id string) {
 	require.NoDirExists(t, filepath.Join(h.dir, "driver", "runs", id))
 	require.Empty(t, below(t, "/proc/self/mountinfo", filepath.Join(h.dir, "driver", "runs", id)), "mounts left")
 	require.Empty(t, processes(t, " "+id), "processes left")
+	sum := sha256.Sum256([]byte(filepath.Join(h.daemon.Address(), "nexara-test", id)))
+	require.NoFileExists(t, fmt.Sprintf("/run/containerd/s/%x", sum), "shim socket left")
 	groups, err := filepath.Glob("/sys/fs/cgroup/*/nexara/*/" + id)
 	require.NoError(t, err)
 	require.Empty(t, groups, "cgroups left")

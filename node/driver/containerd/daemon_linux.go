@@ -257,11 +257,13 @@ func (d *Daemon) clear(ctx context.Context) error {
 			break
 		}
 		for _, pid := range shims {
+			args := arguments(pid)
 			// A shim is its container's subreaper: its children must go with it.
 			for _, child := range children(pid) {
 				_ = unix.Kill(child, unix.SIGKILL)
 			}
 			_ = unix.Kill(pid, unix.SIGKILL)
+			_ = os.Remove(shimSocket(d.cfg.Address, option(args, "namespace"), option(args, "id")))
 		}
 		select {
 		case <-ctx.Done():
@@ -294,13 +296,21 @@ func (d *Daemon) shims() []int {
 		if len(args) == 0 || filepath.Base(args[0]) != "containerd-shim-runc-v2" {
 			continue
 		}
-		for i, a := range args[:len(args)-1] {
-			if strings.TrimLeft(a, "-") == "address" && args[i+1] == d.cfg.Address {
-				pids = append(pids, pid)
-			}
+		if option(args, "address") == d.cfg.Address {
+			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// option is the value after -name.
+func option(args []string, name string) string {
+	for i := 0; i+1 < len(args); i++ {
+		if strings.TrimLeft(args[i], "-") == name {
+			return args[i+1]
+		}
+	}
+	return ""
 }
 
 func hasArgument(pid int, arg string) bool {

@@ -318,6 +318,7 @@ func (d *Driver) Close() error {
 	}
 	d.cancel()
 	d.watch.Wait()
+	d.cgroups.vacate(d.cfg.Namespace)
 	return d.client.Close()
 }
 
@@ -327,5 +328,5 @@ func freeBytes(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, err
 	}
-	return int64(s.Bavail) * s.Bsize, nil
+	return int64(s.Bavail) * int64(s.Bsize), nil
 }

@@ -2,6 +2,7 @@ package containerd
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -29,6 +30,7 @@ func (d *Driver) purge(ctx context.Context, id string) error {
 	if err := d.client.ContainerService().Delete(ctx, id); err != nil && !errdefs.IsNotFound(err) {
 		return runtimeFault("delete", err)
 	}
+	_ = os.Remove(shimSocket(d.cfg.Address, d.cfg.Namespace, id)) // a shim that was killed leaves it
 	group := d.cgroups.path(d.cfg.Namespace, id)
 	err := d.cgroups.clear(group)
 	for err != nil && ctx.Err() == nil {
@@ -43,6 +45,12 @@ func (d *Driver) purge(ctx context.Context, id string) error {
 		return fmt.Errorf("%w: remove %s: %w", driver.ErrFault, id, err)
 	}
 	return nil
+}
+
+// shimSocket is where a shim listens: containerd derives it from address,
+// namespace and ID alone.
+func shimSocket(address, namespace, id string) string {
+	return fmt.Sprintf("/run/containerd/s/%x", sha256.Sum256([]byte(filepath.Join(address, namespace, id))))
 }
 
 // purgeTask kills and deletes the program of a container. A runtime that does not

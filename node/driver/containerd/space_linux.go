@@ -82,8 +82,8 @@ func (r *run) makeDisk(ctx context.Context) error {
 		return nil
 	}
 	// The file is allocated whole, so that a full host disk shows now and not as a
-	// broken file system later. Its own tables need some of it.
-	size := (mib + mib/16 + 8) << 20
+	// broken file system later. Its own tables are on top of what was promised.
+	size := (mib + mib/20 + 2) << 20
 	free, err := freeBytes(r.dir)
 	if err != nil {
 		return hostFault(err)
@@ -151,8 +151,13 @@ func (r *run) full() bool {
 	if unix.Statfs(r.at(spaceDir), &s) != nil {
 		return false
 	}
-	// Bavail: ext4 keeps some blocks for itself that Bfree counts.
-	return s.Bavail < 4 || s.Ffree == 0
+	// tmpfs counts exactly. ext4 refuses a little early, by what it sets aside for
+	// itself and for data that has no place yet.
+	room := uint64(4)
+	if r.spec.Limits.DiskMiB > r.driver.cfg.TmpfsMaxMiB {
+		room = max(room, s.Blocks/32)
+	}
+	return s.Bavail < room || s.Ffree == 0
 }
 
 // logSize is the log's size so far, 0 when it cannot be told.

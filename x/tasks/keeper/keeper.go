@@ -150,3 +150,8 @@ func found(err error, what string, id uint64) error {
 }
 
 func heightOf(ctx context.Context) int64 { return sdk.UnwrapSDKContext(ctx).BlockHeight() }
+
+// LastClearing returns the record of the last clearing.
+func (k *Keeper) LastClearing(ctx context.Context) (types.Clearing, error) {
+	return k.lastClearing.Get(ctx)
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nexara/nexara/node/driver/containerd"
+)
+
+// marker says that a folder was made by the demo and may be removed by it.
+const marker = ".nexara-demo"
+
+// folder makes an empty demo folder and locks it. The returned function gives the lock back.
+func (d *demo) folder() (func() error, error) {
+	if _, err := os.Stat(d.dir); err == nil {
+		if _, err := os.Stat(filepath.Join(d.dir, marker)); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s was not made by the demo; remove it or name another with -dir", d.dir)
+		}
+	}
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(d.dir, marker), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("another demo runs in %s", d.dir)
+	}
+	// What a demo that was killed left running is ended by the daemons' own start; its files go here.
+	for _, name := range []string{"world", "results"} {
+		if err := os.RemoveAll(filepath.Join(d.dir, name)); err != nil {
+			lock.Close()
+			return nil, err
+		}
+	}
+	return func() error { return errors.Join(litter(d.dir), lock.Close()) }, nil
+}
+
+// litter names mounts below a folder that nobody cleared.
+func litter(dir string) error {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return nil //nolint:nilerr // no /proc: not Linux, and no container driver either
+	}
+	var left []string
+	for _, line := range strings.Split(string(mounts), "\n") {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
+			left = append(left, f[1])
+		}
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("mounts left behind: %s", strings.Join(left, ", "))
+	}
+	return nil
+}
+
+// daemon is a containerd of the demo's own.
+type daemon struct {
+	*containerd.Daemon
+	address, root string
+}
+
+// startContainerd runs containerd with root, state and socket below dir, sharing nothing with the host's.
+func startContainerd(ctx context.Context, dir string) (*daemon, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("containers need root here; run as root or: make demo DRIVER=wasm")
+	}
+	d := &daemon{address: filepath.Join(dir, "c.sock"), root: filepath.Join(dir, "root")}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	d.Daemon, err = containerd.StartDaemon(ctx, containerd.DaemonConfig{
+		Root: d.root, State: filepath.Join(dir, "state"), Address: d.address,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	return d, err
+}
+
+// stop ends containerd with its shims and mounts, and removes what it stored.
+func (d *daemon) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := d.Stop(ctx); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Dir(d.address))
+}
