@@ -146,7 +146,7 @@ func (w *World) prepare(ctx context.Context) (gatewayKey string, err error) {
 		return "", err
 	}
 	w.Home = filepath.Join(w.Dir, "net", "node0")
-	w.Node = newProcess(w.Dir, "chain", w.bin("nexarad"), "start", "--home", w.Home, "--log_no_color")
+	w.Node = newProcess(w.Dir, "chain", w.bin("nexarad"), "start", "--home", w.Home, "--log_no_color", "--log_level", "info")
 	w.Gate = newProcess(w.Dir, "gateway", w.bin("nexgate"), "start", "--home", filepath.Join(w.Dir, "gateway"))
 	args := []string{
 		"testnet", "--validators", "1", "--output-dir", filepath.Join(w.Dir, "net"), "--chain-id", chainID,
@@ -273,7 +273,7 @@ func (w *World) writePatch(gatewayHex string) error {
 		return err
 	}
 	params := map[string]any{
-		"dispute_window": "5", "ask_delay": "1", "ack_base_blocks": "10", "grace_blocks": "15",
+		"dispute_window": "5", "ask_delay": "1", "ack_base_blocks": "45", "grace_blocks": "15",
 		"block_ms": fmt.Sprint(w.BlockTime.Milliseconds()), "gateways": []string{gateway},
 	}
 	for k, v := range w.Params {

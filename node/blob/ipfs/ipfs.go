@@ -82,6 +82,7 @@ type Node struct {
 	bits   *bitswap.Bitswap
 	stop   context.CancelFunc
 	dialer *dialer
+	flight flights
 	closed atomic.Bool
 }
 
@@ -100,7 +101,7 @@ func Open(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("ipfs node: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	n := &Node{Store: cfg.Store, cfg: cfg, host: h, stop: stop}
+	n := &Node{Store: cfg.Store, cfg: cfg, host: h, stop: stop, flight: flights{now: map[[32]byte]chan struct{}{}}}
 	// The engine of bitswap is made for servers of thousands of peers; these numbers are for tens, with
 	// blocks of up to 2 MiB.
 	n.bits = bitswap.New(ctx, bsnet.NewFromIpfsHost(h), nil, served{cfg.Store},
@@ -160,10 +161,18 @@ func (n *Node) Fetch(ctx context.Context, root cid.Cid, lim blob.Limits) (blob.S
 	st, err := blob.FetchDAG(ctx, n, root, lim, n.cfg.Workers, func(ctx context.Context, c cid.Cid) ([]byte, error) {
 		one, done := p.wait(ctx)
 		defer done()
-		b, err := session.GetBlock(one, c)
+		b, err := n.flight.get(one, n, c, func() (blob.Block, error) {
+			b, err := session.GetBlock(one, c)
+			if err != nil {
+				return blob.Block{}, err
+			}
+			return blob.VerifyBlock(c, b.RawData())
+		})
 		switch {
 		case err == nil:
-			return b.RawData(), nil
+			return b.Data(), nil
+		case blob.Code(err) != "":
+			return nil, err // of the store, such as ErrNoSpace
 		case n.closed.Load():
 			return nil, blob.ErrClosed
 		case blob.ContextErr(ctx) != nil:
