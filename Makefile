@@ -19,7 +19,7 @@ demo: ## a real job from wallet to payout on this machine (DRIVER=wasm needs no 
 	@DRIVER=$(DRIVER) bash scripts/demo.sh
 
 .PHONY: test
-test: ## every test
+test: build ## every test
 	@bash scripts/test.sh
 
 .PHONY: build

@@ -32,7 +32,7 @@ func start(t testing.TB, dir string, maxBytes int64, change ...func(*Config)) *N
 	key := dir + ".key"
 	_, err = InitKey(key)
 	require.NoError(t, err)
-	cfg := Config{Store: st, KeyFile: key, BlockTimeout: 2 * time.Second, Logger: quiet}
+	cfg := Config{Store: st, KeyFile: key, BlockTimeout: 4 * time.Second, Logger: quiet}
 	for _, f := range change {
 		f(&cfg)
 	}
