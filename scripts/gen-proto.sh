@@ -15,7 +15,7 @@ for plugin in github.com/cosmos/gogoproto/protoc-gen-gocosmos \
   google.golang.org/protobuf/cmd/protoc-gen-go; do
   (cd tools && go build -o "$bin/" "$plugin")
 done
-[ -x tools/node_modules/.bin/buf ] || (cd tools && npm ci --no-audit --no-fund >/dev/null)
+[ -x tools/node_modules/.bin/buf ] || (cd tools && npm install --no-audit --no-fund --no-package-lock >/dev/null)
 export PATH="$bin:$PWD/tools/node_modules/.bin:$PATH"
 
 # One tree with our definitions and what they import.
