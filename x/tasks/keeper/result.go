@@ -44,6 +44,11 @@ func (k *Keeper) Deliver(ctx context.Context, nexcore nexcoretypes.NexCore, d ty
 	if err := k.checkCustody(ctx, p, lease, d.Result); err != nil {
 		return err
 	}
+	if lease.State == types.LEASE_STATE_ASSIGNED { // the result overtook its acknowledgement
+		if err := k.record(ctx, lease, reputationtypes.DIMENSION_AVAILABILITY, true, lease.Count); err != nil {
+			return err
+		}
+	}
 	if err := stepLease(&lease, lifecycle.Deliver); err != nil {
 		return err
 	}

@@ -1,0 +1,120 @@
+// Command bench measures the figures of docs/bench.md on this machine with real processes and prints them as
+// JSON, with the machine described. It asserts nothing: a shared machine is noisy, so figures are compared
+// with their anchors and never tested. It is run by `make bench`.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nexara/nexara/testutil/scenario"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var b bench
+	only := flag.String("only", "", "comma-separated sections (default all): size, latency, wasm, chain, arrays, idle")
+	flag.StringVar(&b.bin, "bin", "build", "folder with nexarad, nexcore and nexgate")
+	flag.DurationVar(&b.load, "load", time.Minute, "how long the chain section keeps its load up")
+	flag.Parse()
+	if err := b.run(ctx, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+type bench struct {
+	bin  string
+	load time.Duration
+	dir  string
+	out  map[string]any
+}
+
+type section struct {
+	name string
+	run  func(context.Context) (any, error)
+}
+
+func (b *bench) run(ctx context.Context, only string) (err error) {
+	if b.bin, err = filepath.Abs(b.bin); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "nexara-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	b.out = map[string]any{"machine": machine(), "time": time.Now().UTC().Format(time.RFC3339)}
+	for _, s := range []section{
+		{"size", b.size}, {"latency", b.latency}, {"wasm", b.wasm}, {"chain", b.chain}, {"arrays", b.arrays}, {"idle", b.idle},
+	} {
+		if only != "" && !strings.Contains(","+only+",", ","+s.name+",") {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "bench:", s.name)
+		figures, err := s.run(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		b.out[s.name] = figures
+	}
+	enc := json.NewEncoder(os.Stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(b.out)
+}
+
+// machine describes what the figures were measured on.
+func machine() map[string]any {
+	m := map[string]any{"cores": runtime.NumCPU(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH}
+	if bz, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for _, line := range strings.Split(string(bz), "\n") {
+			if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
+				m["cpu"] = strings.TrimSpace(v)
+				break
+			}
+		}
+	}
+	if bz, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m["loadavg_at_start"] = strings.TrimSpace(string(bz))
+	}
+	return m
+}
+
+// size is the stripped binaries, in bytes.
+func (b *bench) size(context.Context) (any, error) {
+	sizes := map[string]int64{}
+	for _, name := range []string{"nexarad", "nexcore", "nexgate"} {
+		info, err := os.Stat(filepath.Join(b.bin, name))
+		if err != nil {
+			return nil, err
+		}
+		sizes[name+"_bytes"] = info.Size()
+	}
+	return sizes, nil
+}
+
+// world starts a world with n NexCores that can take many small leases.
+func (b *bench) world(ctx context.Context, name string, n int) (*scenario.World, error) {
+	var list []scenario.NexCore
+	for i := range n {
+		list = append(list, scenario.NexCore{
+			Name: fmt.Sprintf("n%d", i+1), Region: "local", CPUMilli: int64(runtime.NumCPU()) * 1_000, MemoryMiB: 6_000, DiskMiB: 2_000, Price: 50,
+		})
+	}
+	return scenario.Start(ctx, scenario.Options{
+		Dir: filepath.Join(b.dir, name), Bin: b.bin, Driver: "wasm", NexCores: list,
+		Params: map[string]any{"lease_cap_base": "512", "max_shards_per_job": "1000000", "max_matches": "2000", "max_settle": "2000"},
+	})
+}
+
+func stopped(w *scenario.World, err *error) { *err = errors.Join(*err, w.Stop()) }

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nexara/nexara/testutil/scenario"
+)
+
+// noop builds a WASM program that does nothing.
+func (b *bench) noop() (string, error) {
+	src := filepath.Join(b.dir, "noop.go")
+	if err := os.WriteFile(src, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
+		return "", err
+	}
+	out := filepath.Join(b.dir, "noop.wasm")
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", out, src)
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, msg)
+	}
+	return out, nil
+}
+
+func (b *bench) jobFile(wasm string, shards int) (string, error) {
+	file := filepath.Join(b.dir, fmt.Sprintf("job-%d.yaml", shards))
+	return file, os.WriteFile(file, fmt.Appendf(nil, `name: bench
+runtime: wasm
+image: %s
+shards: %d
+resources: {cpu: 5m, memory: 16MiB, disk: 1MiB}
+time: 30s
+price: {limit: 0.001 NEX}
+attempts: 3
+deadline: 10m
+`, wasm, shards), 0o600)
+}
+
+// latency is submit to running as a client sees it: 100 single-shard jobs at 2 a second at random times, with
+// a warm image. Running is the acknowledged state on chain.
+func (b *bench) latency(ctx context.Context) (_ any, err error) {
+	w, err := b.world(ctx, "latency", 3)
+	if err != nil {
+		return nil, err
+	}
+	defer stopped(w, &err)
+	l, err := newLoad(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	wasm, err := b.noop()
+	if err != nil {
+		return nil, err
+	}
+	file, err := b.jobFile(wasm, 1)
+	if err != nil {
+		return nil, err
+	}
+	warm, err := w.Submit(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.AwaitJob(ctx, warm, 2*time.Minute, "ends", scenario.Ended); err != nil {
+		return nil, err
+	}
+	template, err := l.message(ctx, warm)
+	if err != nil {
+		return nil, err
+	}
+	const jobs = 100
+	rng := rand.New(rand.NewPCG(1, 2))
+	var mu sync.Mutex
+	var seen []float64
+	var wg sync.WaitGroup
+	failed := make(chan error, jobs)
+	for range jobs {
+		timer := time.NewTimer(time.Duration(rng.Float64() * float64(time.Second)))
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timer.C:
+		}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			took, err := l.submitToRunning(ctx, template)
+			if err != nil {
+				failed <- err
+				return
+			}
+			mu.Lock()
+			seen = append(seen, took.Seconds())
+			mu.Unlock()
+		}()
+	}
+	wg.Wait()
+	select {
+	case err := <-failed:
+		return nil, err
+	default:
+	}
+	return percentiles(seen), nil
+}
+
+func percentiles(v []float64) map[string]any {
+	slices.Sort(v)
+	at := func(p float64) float64 { return v[min(int(float64(len(v))*p), len(v)-1)] }
+	return map[string]any{"n": len(v), "p50_s": at(0.50), "p95_s": at(0.95), "max_s": v[len(v)-1]}
+}
+
+// wasm is real no-op WASM shards end to end as an array job on three NexCores: from submission to the last
+// result on chain.
+func (b *bench) wasm(ctx context.Context) (_ any, err error) {
+	w, err := b.world(ctx, "wasm", 3)
+	if err != nil {
+		return nil, err
+	}
+	defer stopped(w, &err)
+	wasm, err := b.noop()
+	if err != nil {
+		return nil, err
+	}
+	const shards = 3_072
+	for _, n := range []int{3, shards} { // the first compiles the module everywhere
+		file, err := b.jobFile(wasm, n)
+		if err != nil {
+			return nil, err
+		}
+		begin := time.Now()
+		id, err := w.Submit(ctx, file)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.AwaitJob(ctx, id, 5*time.Minute, "is delivered", func(j scenario.Job) bool {
+			return count(j.Job.Counts.Delivered)+count(j.Job.Counts.Final)+count(j.Job.Counts.Settled) == j.Job.Shards
+		}); err != nil {
+			return nil, err
+		}
+		if n == shards {
+			s := time.Since(begin).Seconds()
+			return map[string]any{"shards": n, "seconds": s, "shards_per_second": float64(n) / s}, nil
+		}
+	}
+	return nil, nil
+}
+
+func count(s string) int64 {
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return n
+}
+
+// idle is a NexCore's memory and CPU with its peers and nothing to do, then its memory after 1,000 shards.
+func (b *bench) idle(ctx context.Context) (_ any, err error) {
+	w, err := b.world(ctx, "idle", 3)
+	if err != nil {
+		return nil, err
+	}
+	defer stopped(w, &err)
+	wasm, err := b.noop()
+	if err != nil {
+		return nil, err
+	}
+	h, err := w.Height(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.AwaitHeight(ctx, h+30); err != nil {
+		return nil, err
+	}
+	pid := w.Machines[0].PID()
+	before, begin := cpuSeconds(pid), time.Now()
+	if err := w.AwaitHeight(ctx, h+50); err != nil {
+		return nil, err
+	}
+	out := map[string]any{
+		"idle_rss_mib": rssMiB(pid), "idle_cpu_percent": 100 * (cpuSeconds(pid) - before) / time.Since(begin).Seconds(),
+	}
+	file, err := b.jobFile(wasm, 1_000)
+	if err != nil {
+		return nil, err
+	}
+	id, err := w.Submit(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.AwaitJob(ctx, id, 5*time.Minute, "ends", scenario.Ended); err != nil {
+		return nil, err
+	}
+	out["rss_mib_after_1000_shards_on_3"] = rssMiB(pid)
+	return out, nil
+}
+
+func rssMiB(pid int) float64 {
+	bz, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if f := strings.Fields(string(bz)); err == nil && len(f) > 1 {
+		pages, _ := strconv.ParseFloat(f[1], 64)
+		return pages * float64(os.Getpagesize()) / (1 << 20)
+	}
+	return 0
+}
+
+func cpuSeconds(pid int) float64 {
+	bz, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(bz), ") ")
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseFloat(f[11], 64)
+	system, _ := strconv.ParseFloat(f[12], 64)
+	return (user + system) / 100
+}
