@@ -36,29 +36,50 @@ func (d *demo) folder() (func() error, error) {
 		lock.Close()
 		return nil, fmt.Errorf("another demo runs in %s", d.dir)
 	}
-	// What a demo that was killed left running is ended by the daemons' own start; its files go here.
+	// What a demo that was killed left running is ended by the daemons' own start; its mounts and files go here.
+	unmount(d.dir)
 	for _, name := range []string{"world", "results"} {
 		if err := os.RemoveAll(filepath.Join(d.dir, name)); err != nil {
 			lock.Close()
 			return nil, err
 		}
 	}
-	return func() error { return errors.Join(litter(d.dir), lock.Close()) }, nil
+	return func() error {
+		unmount(d.dir)
+		return errors.Join(litter(d.dir), lock.Close())
+	}, nil
 }
 
-// litter names mounts below a folder that nobody cleared.
-func litter(dir string) error {
+// mountsBelow lists the mounts below a folder, the newest first.
+func mountsBelow(dir string) []string {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
-		return nil //nolint:nilerr // no /proc: not Linux, and no container driver either
+		return nil // no /proc: not Linux, and no container driver either
 	}
-	var left []string
+	var out []string
 	for _, line := range strings.Split(string(mounts), "\n") {
 		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
-			left = append(left, f[1])
+			out = append([]string{f[1]}, out...)
 		}
 	}
-	if len(left) > 0 {
+	return out
+}
+
+// unmount clears the writable spaces of runs that were cut off. A NexCore that is told to stop leaves its
+// containers running, so that it finds them again when it is back; the demo ends them with their containerd
+// and nobody comes back for what they were mounted on.
+func unmount(dir string) {
+	for _, path := range mountsBelow(dir) {
+		_ = syscall.Unmount(path, mntDetach) // litter tells what stayed
+	}
+}
+
+// mntDetach lets a busy mount go when its last user does.
+const mntDetach = 2
+
+// litter names mounts below a folder that could not be cleared.
+func litter(dir string) error {
+	if left := mountsBelow(dir); len(left) > 0 {
 		return fmt.Errorf("mounts left behind: %s", strings.Join(left, ", "))
 	}
 	return nil
