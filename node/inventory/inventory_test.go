@@ -26,7 +26,7 @@ func write(t *testing.T, files map[string]string) string {
 	return root
 }
 
-// Recorded from real systems, shortened to what matters.
+// Written after the known formats of these files, shortened to what matters; not recorded on a machine.
 const (
 	mountsV2     = "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
 	mountsV1     = "31 30 0:28 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n34 30 0:31 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"time"
 )
@@ -176,9 +175,4 @@ func Ended(j Job) bool { return j.Job.EndedHeight != "" && j.Job.EndedHeight != 
 func hexToBase64(s string) (string, error) {
 	bz, err := hex.DecodeString(s)
 	return base64.StdEncoding.EncodeToString(bz), err
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

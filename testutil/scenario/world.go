@@ -90,11 +90,10 @@ func Start(ctx context.Context, o Options) (w *World, err error) {
 			err = errors.Join(err, w.Stop())
 		}
 	}()
-	gatewayKey, err := w.prepare(ctx)
-	if err != nil {
+	if err := w.prepare(ctx); err != nil {
 		return w, err
 	}
-	if err := w.startChain(ctx, gatewayKey); err != nil {
+	if err := w.startChain(ctx); err != nil {
 		return w, err
 	}
 	if err := w.StartGateway(ctx); err != nil {
@@ -125,25 +124,25 @@ func (w *World) Stop() error {
 func (w *World) bin(name string) string { return filepath.Join(w.Bin, name) }
 
 // prepare makes the gateway's home first: genesis lists its key.
-func (w *World) prepare(ctx context.Context) (gatewayKey string, err error) {
+func (w *World) prepare(ctx context.Context) error {
 	ports, err := freePorts(6)
 	if err != nil {
-		return "", err
+		return err
 	}
 	w.RPC = fmt.Sprintf("http://127.0.0.1:%d", ports[1])
 	w.Gateway = fmt.Sprintf("http://127.0.0.1:%d", ports[4])
 	out, err := w.run(ctx, "nexgate", "init", "--home", filepath.Join(w.Dir, "gateway"), "--chain-id", chainID, "--rpc", w.RPC,
 		"--listen", fmt.Sprintf("127.0.0.1:%d", ports[4]), "--p2p", fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", ports[5]))
 	if err != nil {
-		return "", err
+		return err
 	}
 	var made struct{ Pubkey string }
 	if err := json.Unmarshal(out, &made); err != nil {
-		return "", err
+		return err
 	}
 	grpc, err := freePorts(2)
 	if err != nil {
-		return "", err
+		return err
 	}
 	w.Home = filepath.Join(w.Dir, "net", "node0")
 	w.Node = newProcess(w.Dir, "chain", w.bin("nexarad"), "start", "--home", w.Home, "--log_no_color", "--log_level", "info")
@@ -158,22 +157,22 @@ func (w *World) prepare(ctx context.Context) (gatewayKey string, err error) {
 		args = append(args, "--fund", "operator-"+n.Name+"=100000NEX")
 	}
 	if err := w.writePatch(made.Pubkey); err != nil {
-		return "", err
+		return err
 	}
 	out, err = w.run(ctx, "nexarad", args...)
 	if err != nil {
-		return "", err
+		return err
 	}
 	var net struct {
 		Accounts []struct{ Name, Address string }
 	}
 	if err := json.Unmarshal(out, &net); err != nil {
-		return "", err
+		return err
 	}
 	for _, a := range net.Accounts {
 		w.keys[a.Name] = a.Address
 	}
-	return made.Pubkey, nil
+	return nil
 }
 
 func port(p int) string { return fmt.Sprint(p) }
@@ -182,7 +181,7 @@ func port(p int) string { return fmt.Sprint(p) }
 func (w *World) Address(name string) string { return w.keys[name] }
 
 // startChain runs the node and waits for its first blocks.
-func (w *World) startChain(ctx context.Context, _ string) error {
+func (w *World) startChain(ctx context.Context) error {
 	if err := w.Node.Start(); err != nil {
 		return err
 	}

@@ -111,9 +111,6 @@ func NewKeeper(cdc codec.BinaryCodec, storeService store.KVStoreService, bank ty
 	return k
 }
 
-// Authority may change parameters.
-func (k *Keeper) Authority() string { return k.authority }
-
 // Params returns the parameters.
 func (k *Keeper) Params(ctx context.Context) (types.Params, error) { return k.params.Get(ctx) }
 
