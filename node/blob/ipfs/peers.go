@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -233,7 +234,12 @@ func (d *dialer) dial(ctx context.Context, info peer.AddrInfo) error {
 	defer cancel()
 	// The swarm has a back-off of its own, made for peers found by chance; ours decides here.
 	ctx = network.WithForceDirectDial(ctx, keepTag)
-	d.host.Peerstore().ClearAddrs(info.ID)
-	d.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL)
+	// Add before removing what is stale: another dial of this peer may be reading, and must never find nothing.
+	book := d.host.Peerstore()
+	book.AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL)
+	stale := slices.DeleteFunc(book.Addrs(info.ID), func(a multiaddr.Multiaddr) bool {
+		return slices.ContainsFunc(info.Addrs, a.Equal)
+	})
+	book.SetAddrs(info.ID, stale, 0)
 	return d.host.Connect(ctx, info)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,7 +49,7 @@ func newHost(t testing.TB) *host {
 	}
 	t.Cleanup(func() {
 		require.NoError(t, h.daemon.Stop(context.Background()))
-		mounts, left := below(t, "/proc/self/mountinfo", dir), processes(t, dir)
+		mounts, left := below(t, "/proc/self/mountinfo", dir), processes(t, func(arg string) bool { return strings.HasPrefix(arg, dir) })
 		// A failed test must not litter either.
 		for i := range mounts {
 			_ = syscall.Unmount(strings.Fields(mounts[len(mounts)-1-i])[4], syscall.MNT_DETACH)
@@ -84,7 +85,7 @@ func (h *host) clean(t *testing.T, id string) {
 	t.Helper()
 	require.NoDirExists(t, filepath.Join(h.dir, "driver", "runs", id))
 	require.Empty(t, below(t, "/proc/self/mountinfo", filepath.Join(h.dir, "driver", "runs", id)), "mounts left")
-	require.Empty(t, processes(t, " "+id), "processes left")
+	require.Empty(t, processes(t, func(arg string) bool { return arg == id }), "processes left")
 	sum := sha256.Sum256([]byte(filepath.Join(h.daemon.Address(), "nexara-test", id)))
 	require.NoFileExists(t, fmt.Sprintf("/run/containerd/s/%x", sum), "shim socket left")
 	groups, err := filepath.Glob("/sys/fs/cgroup/*/nexara/*/" + id)
@@ -111,9 +112,9 @@ func below(t testing.TB, file, text string) (lines []string) {
 	return lines
 }
 
-// processes gives the command lines that contain text. A shim ends a moment after
-// its last container, so the answer is waited for.
-func processes(t testing.TB, text string) (found []string) {
+// processes gives the command lines with an argument that matches: whole arguments, as the machine runs more
+// than this test. A shim ends a moment after its last container, so the answer is waited for.
+func processes(t testing.TB, match func(arg string) bool) (found []string) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		found = nil
@@ -121,8 +122,8 @@ func processes(t testing.TB, text string) (found []string) {
 		require.NoError(t, err)
 		for _, f := range files {
 			b, err := os.ReadFile(f)
-			if line := strings.ReplaceAll(string(b), "\x00", " "); err == nil && strings.Contains(line, text) {
-				found = append(found, line)
+			if args := strings.Split(string(b), "\x00"); err == nil && slices.ContainsFunc(args, match) {
+				found = append(found, strings.Join(args, " "))
 			}
 		}
 		if len(found) == 0 {
