@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 
 	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
@@ -57,7 +58,8 @@ type App struct {
 
 // Options are what a node or a test sets; the zero value is an application in memory.
 type Options struct {
-	// Home is the node's folder: x/upgrade writes its halt note there. Empty writes nothing.
+	// Home is the node's folder: x/upgrade writes its halt note there, and the model files of clearings are under
+	// data/clearings. Empty writes nothing.
 	Home string
 	// SkipUpgradeHeights are heights whose planned upgrade is ignored.
 	SkipUpgradeHeights []int64
@@ -92,6 +94,13 @@ func New(logger log.Logger, db dbm.DB, opts Options) (*App, error) {
 	app := &App{BaseApp: base, encoding: *enc, keys: storetypes.NewKVStoreKeys(storeKeys()...)}
 	app.closing = sync.OnceValue(base.Close)
 	app.Keepers = newKeepers(app, logger, opts)
+	if opts.Home != "" {
+		files, err := openClearingFiles(filepath.Join(opts.Home, "data", "clearings"), DefaultKeptClearings, logger.With("module", "clearings"))
+		if err != nil {
+			return nil, err
+		}
+		app.TasksKeeper.KeepFiles(files)
+	}
 	if err := app.wireModules(); err != nil {
 		return nil, err
 	}

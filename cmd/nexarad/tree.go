@@ -30,6 +30,7 @@ func ownCommands(enc app.Encoding) []ownCommand {
 		{"", initCommand(enc)},
 		{"", testnetCommand(enc)},
 		{"", market.JobCommand()},
+		{"", market.VerifyCommand()},
 		{"tx", market.TasksTxCommand()},
 		{"tx", market.NexcoreTxCommand()},
 	}

@@ -34,6 +34,8 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Payouts", Use: "payouts JOB", Short: "List who got what from a job", Example: "nexarad query tasks payouts 1", PositionalArgs: args("job_id")},
 				{RpcMethod: "WhyNot", Use: "why-not JOB", Short: "Say why a job does not match, and the cheapest change that would", Example: "nexarad query tasks why-not 1", PositionalArgs: args("job_id")},
 				{RpcMethod: "Market", Use: "market", Short: "Show statistics and the last clearing", Example: "nexarad query tasks market"},
+				{RpcMethod: "Clearing", Use: "clearing HEIGHT", Short: "Show the record of a block's clearing: welfare, bound, gap, prices (0: the last one)", Example: "nexarad query tasks clearing 0", PositionalArgs: args("height")},
+				{RpcMethod: "ClearingModel", Skip: true}, // nexarad verify clearing reads it
 				{RpcMethod: "Money", Use: "money", Short: "Check the money law: what records say and what accounts hold", Example: "nexarad query tasks money"},
 				{RpcMethod: "Tombstone", Use: "tombstone JOB", Short: "Show what is left of a pruned job", Example: "nexarad query tasks tombstone 1", PositionalArgs: args("job_id")},
 			},

@@ -35,6 +35,8 @@ type entryRow struct {
 	Entry
 	usable int64
 	rank   uint64
+	level  int32 // sees the edges of its shape up to this visibility level
+	class  int32 // index into Model.classes
 }
 
 func (e *entryRow) excludes(id uint64) bool {
@@ -61,6 +63,9 @@ func NewModel(b Book) (*Model, error) {
 	m.addEntries(b.Entries, shapeOf, seedKey(b.Seed, "entry", nil))
 	m.cover(b.Seed)
 	m.addEdges(b.Seed)
+	m.addLevels()
+	m.addClasses()
+	m.addHints(b.Hints)
 	return m, nil
 }
 

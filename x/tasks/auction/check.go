@@ -22,17 +22,14 @@ var (
 	ErrSum           = errors.New("welfare or shard counts do not add up")
 )
 
-// Check verifies an allocation against a model from first principles: it shares the table of rules and the
-// arithmetic of money with the solvers and nothing else. It returns the first fault, wrapped with its place.
+// Check verifies an allocation and its certificate against a model from first principles: it shares the table
+// of rules and the arithmetic of money with the solvers and nothing else. It returns the first fault, wrapped with
+// its place.
 func Check(m *Model, a Allocation) error {
 	if int64(len(a.Matches)) > m.params.MaxMatches {
 		return fmt.Errorf("%w: %d", ErrTooMany, len(a.Matches))
 	}
-	rooms := make([]room, len(m.supplies))
-	for i := range m.supplies {
-		s := &m.supplies[i]
-		rooms[i] = room{s.Free, s.FreeBond, s.LeaseSlots}
-	}
+	rooms := m.rooms()
 	welfare, matched := int64(0), int64(0)
 	for i := range a.Matches {
 		match := &a.Matches[i]
@@ -50,7 +47,7 @@ func Check(m *Model, a Allocation) error {
 	if welfare != a.Welfare || matched != a.Matched || m.coverage.Shards-matched != a.Unmatched {
 		return fmt.Errorf("%w: matches say %d unex and %d shards", ErrSum, welfare, matched)
 	}
-	return nil
+	return m.checkCertificate(&a)
 }
 
 func checkOrder(prev, next *Match) error {
@@ -89,7 +86,9 @@ func (m *Model) checkMatch(match *Match, rooms []room) error {
 	switch {
 	case match.Price != p.price():
 		return ErrPrice
-	case match.Price+Burn(match.Price, m.params.BurnPPM) > entry.Limit:
+	case match.Rent < 0 || match.Rent > MaxLimit:
+		return ErrRent
+	case match.Price+match.Rent+Burn(match.Price+match.Rent, m.params.BurnPPM) > entry.Limit:
 		return ErrOverLimit
 	case match.Welfare != match.Count*(entry.usable-p.cost()):
 		return ErrSum

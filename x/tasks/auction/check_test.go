@@ -36,7 +36,7 @@ func TestCheckFindsEachFault(t *testing.T) {
 				{JobID: 1, First: 4, Count: 2, NexCoreID: 2, Price: 120, Welfare: 44},
 				{JobID: 1, First: 10, Count: 1, NexCoreID: 1, Price: 100, Welfare: 42},
 			},
-			Welfare: 254, Matched: 7,
+			Welfare: 254, Matched: 7, Bound: 294,
 		}
 	}
 	for name, c := range map[string]struct {

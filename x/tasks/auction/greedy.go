@@ -29,9 +29,8 @@ func (Greedy) Solve(m *Model, b Budget) (Allocation, error) {
 	}
 	best.Work = b.Steps - left
 	best.Unmatched = m.coverage.Shards - best.Matched
-	slices.SortFunc(best.Matches, func(x, y Match) int {
-		return cmp.Or(cmp.Compare(x.JobID, y.JobID), cmp.Compare(x.First, y.First))
-	})
+	best.Bound = m.bound(make([]Prices, len(m.supplies)))
+	sortMatches(best.Matches)
 	return best, nil
 }
 
@@ -153,20 +152,27 @@ type pass struct {
 }
 
 func run(m *Model, order []int32, queues []queue, left *int64) Allocation {
-	p := pass{m: m, queues: queues, rooms: make([]room, len(m.supplies)), left: left}
-	for i := range m.supplies {
-		s := &m.supplies[i]
-		p.rooms[i] = room{s.Free, s.FreeBond, s.LeaseSlots}
-	}
+	p := pass{m: m, queues: queues, rooms: m.rooms(), left: left}
 	for i := range queues {
 		queues[i].revive()
 	}
 	for _, entry := range order {
-		if p.serve(&m.entries[entry]); p.out.Cut {
+		e := &m.entries[entry]
+		if p.serve(e, e.First, e.Count); p.out.Cut {
 			break
 		}
 	}
 	return p.out
+}
+
+// rooms is what every NexCore has at the start.
+func (m *Model) rooms() []room {
+	rooms := make([]room, len(m.supplies))
+	for i := range m.supplies {
+		s := &m.supplies[i]
+		rooms[i] = room{s.Free, s.FreeBond, s.LeaseSlots}
+	}
+	return rooms
 }
 
 // spend takes steps from the budget; false means that it has ended.
@@ -178,8 +184,8 @@ func (p *pass) spend(steps int64) bool {
 	return !p.out.Cut
 }
 
-// serve gives an entry's shards, first to last, to its cheapest NexCores with room.
-func (p *pass) serve(e *entryRow) {
+// serve gives left shards of an entry, from next on, to its cheapest NexCores with room.
+func (p *pass) serve(e *entryRow, next, left int64) {
 	shape := &p.m.shapes[e.ShapeIndex]
 	q := &p.queues[e.ShapeIndex]
 	if !q.started() && !p.spend(q.start(p.m.edges[shape.edgeFrom:shape.edgeTo])) {
@@ -188,7 +194,6 @@ func (p *pass) serve(e *entryRow) {
 	if !p.spend(1) {
 		return
 	}
-	next, left := e.First, e.Count
 	for at := 0; left > 0; at++ {
 		var edge *Edge
 		var steps int64
@@ -212,12 +217,9 @@ func (p *pass) serve(e *entryRow) {
 				return
 			}
 			room.take(&shape.Need, edge.Price, n, &p.m.params)
-			welfare := n * (e.usable - edge.Cost)
-			p.out.Matches = append(p.out.Matches, Match{
-				JobID: e.JobID, First: next, Count: n, NexCoreID: supply.ID, Price: edge.Price, Welfare: welfare,
+			p.out.add(Match{
+				JobID: e.JobID, First: next, Count: n, NexCoreID: supply.ID, Price: edge.Price, Welfare: n * (e.usable - edge.Cost),
 			})
-			p.out.Welfare += welfare
-			p.out.Matched += n
 			next, left = next+n, left-n
 		}
 	}

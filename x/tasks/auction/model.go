@@ -127,6 +127,7 @@ func DefaultParams() Params {
 type Book struct {
 	Params   Params
 	Seed     [32]byte // a state value mixed each block; decides ties and subsets
+	Hints    []Hint   // prices of the clearing before: where a solver starts; they change no rule
 	Shapes   []Shape
 	Supplies []Supply
 	Entries  []Entry
@@ -172,6 +173,7 @@ type Edge struct {
 	Cost   int64  // Price plus money-valued penalties, unex: what ranks
 	Tie    uint64 // orders edges of equal cost; distinct inside a shape
 	Supply int32  // index into Model.Supplies
+	Level  int32  // the least visibility level of an entry that sees this ask
 }
 
 // Model is a validated book in canonical order with its edges. It is immutable and may be read by
@@ -184,6 +186,8 @@ type Model struct {
 	supplies []supplyRow // ascending by ID
 	entries  []entryRow  // ascending by (JobID, First)
 	edges    []Edge      // of all shapes, each shape's a run
+	classes  []classRow  // ascending by shape, then by excluded NexCores
+	hints    []Hint      // ascending by NexCore
 }
 
 // Params returns the parameters the model was made with.
@@ -222,6 +226,5 @@ func (m *Model) Entry(i int) (e Entry, usable int64) { return m.entries[i].Entry
 // Admits says whether the rules that depend on the entry hold between entry i and an edge of its shape.
 func (m *Model) Admits(i int, e *Edge) bool {
 	entry := &m.entries[i]
-	supply := &m.supplies[e.Supply]
-	return e.Cost <= entry.usable && supply.AskHeight < entry.VisibleBefore && !entry.excludes(supply.ID)
+	return e.Cost <= entry.usable && e.Level <= entry.level && !entry.excludes(m.supplies[e.Supply].ID)
 }

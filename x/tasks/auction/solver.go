@@ -20,7 +20,8 @@ type Match struct {
 	First     int64 // index of the first shard
 	Count     int64 // 1 to Params.LeaseMax
 	NexCoreID uint64
-	Price     int64 // per shard, unex, without burn
+	Price     int64 // per shard to the operator, unex, without burn
+	Rent      int64 // per shard for scarce capacity, never to the operator, unex; Price + Rent <= usable limit
 	Welfare   int64 // of all Count shards: Count * (usable limit - cost), unex, >= 0
 }
 
@@ -32,6 +33,9 @@ type Allocation struct {
 	Unmatched int64   // covered shards without a match
 	Work      int64   // steps done
 	Cut       bool    // the budget or Params.MaxMatches ended the search early
+
+	Bound       int64 // no allocation of the covered book has more welfare, unex
+	Certificate Certificate
 }
 
 // Solver finds an allocation of a model. Solve is a function of the model and the budget alone. What it

@@ -138,6 +138,8 @@ func ValidateSupply(s Supply) error {
 		}
 	}
 	switch {
+	case s.ID == 0: // a proof's word for "no NexCore"
+		return fmt.Errorf("%w: its number is 0", ErrSupply)
 	case s.ScorePPM < 0 || s.ScorePPM > PPM:
 		return fmt.Errorf("%w: score is %d ppm", ErrSupply, s.ScorePPM)
 	case s.MaxRunSeconds < 0 || s.MaxRunSeconds > MaxRunSeconds:

@@ -38,6 +38,18 @@ func Settle(n, remaining, price, burn, poolSharePPM int64) (Split, error) {
 	}, nil
 }
 
+// WithRent adds the rent of n shards for scarce capacity to a split: it goes to the pool by poolPPM and burns, never
+// to the operator. The split must have been made with the rent taken off what remained.
+func (s Split) WithRent(n, rent, poolPPM int64) (Split, error) {
+	if n < 0 || rent < 0 || rent > denom.MaxUnex || n > 0 && rent > denom.MaxUnex/n {
+		return Split{}, ErrRange
+	}
+	share := mulDiv(rent*n, poolPPM, denom.PPM)
+	s.Pooled += share
+	s.Burned += rent*n - share
+	return s, nil
+}
+
 // BookCharge is what a shard owes for blocks in the book, at most what is left of its limit.
 func BookCharge(perBlock, blocks, remaining int64) int64 {
 	if blocks <= 0 || perBlock <= 0 || remaining <= 0 {

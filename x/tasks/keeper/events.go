@@ -25,6 +25,7 @@ const (
 	EventItemFailed       = "nexara_item_failed"
 	EventJobPruned        = "nexara_job_pruned"
 	EventClearingRejected = "nexara_clearing_rejected"
+	EventClearingFallback = "nexara_clearing_fallback"
 )
 
 func emit(ctx context.Context, kind string, attributes ...sdk.Attribute) {

@@ -262,8 +262,9 @@ func TestPrune(t *testing.T) {
 	id := m.submit(jobOf(m.Account("alice"), 5, 1_000))
 	for m.job(id).Counts.Settled < 5 {
 		for _, s := range m.nexcores {
-			for _, l := range m.live(s) {
-				m.deliver(l)
+			// One at a time: each takes blocks, in which a lease that is not acknowledged is lost.
+			for live := m.live(s); len(live) > 0; live = m.live(s) {
+				m.deliver(live[0])
 			}
 		}
 		m.Advance(1)

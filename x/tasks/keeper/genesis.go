@@ -15,11 +15,14 @@ func (k *Keeper) InitGenesis(ctx context.Context, g *types.GenesisState) error {
 		return err
 	}
 	err := errors.Join(
-		k.params.Set(ctx, g.Params), k.totals.Set(ctx, g.Totals), k.lastClearing.Set(ctx, g.LastClearing),
+		k.params.Set(ctx, g.Params), k.totals.Set(ctx, g.Totals),
 		k.nextJob.Set(ctx, max(g.NextJobId, 1)), k.nextLease.Set(ctx, max(g.NextLeaseId, 1)),
 		k.nextShape.Set(ctx, max(g.NextShapeId, 1)),
 		k.bookCursor.Set(ctx, g.BookCursor), k.offerCursor.Set(ctx, g.OfferCursor),
 	)
+	if g.LastClearing.Height > 0 {
+		err = errors.Join(err, k.clearings.Set(ctx, g.LastClearing.Height, g.LastClearing))
+	}
 	if len(g.Seed) > 0 {
 		err = errors.Join(err, k.seed.Set(ctx, g.Seed))
 	}
@@ -99,7 +102,7 @@ func (k *Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error)
 	keep(e)
 	g.Totals, e = k.totals.Get(ctx)
 	keep(e)
-	g.LastClearing, e = k.lastClearing.Get(ctx)
+	g.LastClearing, e = k.LastClearing(ctx)
 	keep(e)
 	g.Seed, e = k.seed.Get(ctx)
 	keep(e)

@@ -31,17 +31,18 @@ type Keeper struct {
 	reputation types.ReputationKeeper
 	authority  string
 	solver     auction.Solver
+	files      ClearingFiles // of this node; nil keeps none
 
-	Schema       collections.Schema
-	params       collections.Item[types.Params]
-	totals       collections.Item[types.Totals]
-	seed         collections.Item[[]byte]
-	lastClearing collections.Item[types.Clearing]
-	nextJob      collections.Sequence
-	nextLease    collections.Sequence
-	nextShape    collections.Sequence
-	bookCursor   collections.Item[uint64]
-	offerCursor  collections.Item[uint64]
+	Schema      collections.Schema
+	params      collections.Item[types.Params]
+	totals      collections.Item[types.Totals]
+	seed        collections.Item[[]byte]
+	clearings   collections.Map[int64, types.Clearing] // by height, the last clearings_kept
+	nextJob     collections.Sequence
+	nextLease   collections.Sequence
+	nextShape   collections.Sequence
+	bookCursor  collections.Item[uint64]
+	offerCursor collections.Item[uint64]
 
 	offers      collections.Map[uint64, types.Offer]
 	standings   collections.Map[uint64, types.Standing]
@@ -70,17 +71,17 @@ func NewKeeper(cdc codec.BinaryCodec, storeService store.KVStoreService, bank ty
 	numbers := collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key)
 	k := &Keeper{
 		cdc: cdc, bank: bank, nexcore: nexcore, reputation: reputation, authority: authority,
-		solver: auction.Greedy{},
+		solver: auction.Optimal{},
 
-		params:       collections.NewItem(sb, types.ParamsKey, "params", codec.CollValue[types.Params](cdc)),
-		totals:       collections.NewItem(sb, types.TotalsKey, "totals", codec.CollValue[types.Totals](cdc)),
-		seed:         collections.NewItem(sb, types.SeedKey, "seed", collections.BytesValue),
-		lastClearing: collections.NewItem(sb, types.ClearingKey, "last_clearing", codec.CollValue[types.Clearing](cdc)),
-		nextJob:      collections.NewSequence(sb, types.NextJobKey, "next_job"),
-		nextLease:    collections.NewSequence(sb, types.NextLeaseKey, "next_lease"),
-		nextShape:    collections.NewSequence(sb, types.NextShapeKey, "next_shape"),
-		bookCursor:   collections.NewItem(sb, types.BookCursorKey, "book_cursor", collections.Uint64Value),
-		offerCursor:  collections.NewItem(sb, types.OfferCursorKey, "offer_cursor", collections.Uint64Value),
+		params:      collections.NewItem(sb, types.ParamsKey, "params", codec.CollValue[types.Params](cdc)),
+		totals:      collections.NewItem(sb, types.TotalsKey, "totals", codec.CollValue[types.Totals](cdc)),
+		seed:        collections.NewItem(sb, types.SeedKey, "seed", collections.BytesValue),
+		clearings:   collections.NewMap(sb, types.ClearingKey, "clearings", collections.Int64Key, codec.CollValue[types.Clearing](cdc)),
+		nextJob:     collections.NewSequence(sb, types.NextJobKey, "next_job"),
+		nextLease:   collections.NewSequence(sb, types.NextLeaseKey, "next_lease"),
+		nextShape:   collections.NewSequence(sb, types.NextShapeKey, "next_shape"),
+		bookCursor:  collections.NewItem(sb, types.BookCursorKey, "book_cursor", collections.Uint64Value),
+		offerCursor: collections.NewItem(sb, types.OfferCursorKey, "offer_cursor", collections.Uint64Value),
 
 		offers:    collections.NewMap(sb, types.OffersKey, "offers", collections.Uint64Key, codec.CollValue[types.Offer](cdc)),
 		standings: collections.NewMap(sb, types.StandingsKey, "standings", collections.Uint64Key, codec.CollValue[types.Standing](cdc)),
@@ -147,8 +148,3 @@ func found(err error, what string, id uint64) error {
 }
 
 func heightOf(ctx context.Context) int64 { return sdk.UnwrapSDKContext(ctx).BlockHeight() }
-
-// LastClearing returns the record of the last clearing.
-func (k *Keeper) LastClearing(ctx context.Context) (types.Clearing, error) {
-	return k.lastClearing.Get(ctx)
-}

@@ -62,7 +62,7 @@ func (k *Keeper) assign(ctx context.Context, p types.Params, m auction.Match) er
 	lease := types.Lease{
 		Id: id, JobId: job.Id, First: taken.First, Count: taken.Count, NexcoreId: m.NexCoreID,
 		Operator: nexcore.Operator, Requester: job.Requester, Kind: types.LEASE_KIND_BATCH,
-		Price: m.Price, Burn: auction.Burn(m.Price, p.BurnPpm), Limit: taken.Limit, Charged: taken.Charged,
+		Price: m.Price, Rent: m.Rent, Burn: auction.Burn(m.Price+m.Rent, p.BurnPpm), Limit: taken.Limit, Charged: taken.Charged,
 		State: types.LEASE_STATE_ASSIGNED, Reason: taken.Reason, Attempt: taken.Attempt, LockId: lock,
 		AssignedHeight: height, AckBy: height + p.AckBaseBlocks + ceilDiv(job.FetchBytes, p.AckBytesPerBlock),
 	}

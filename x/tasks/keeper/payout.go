@@ -96,8 +96,11 @@ func (k *Keeper) payLease(ctx context.Context, p types.Params, lease types.Lease
 	if shards != n {
 		return types.ErrState.Wrapf("lease %d holds %d shards, not %d", lease.Id, shards, n)
 	}
-	split, err := escrow.Settle(n, lease.Limit-lease.Charged, lease.Price, lease.Burn, p.PoolSharePpm)
+	split, err := escrow.Settle(n, lease.Limit-lease.Charged-lease.Rent, lease.Price, lease.Burn, p.PoolSharePpm)
 	if err != nil {
+		return err
+	}
+	if split, err = split.WithRent(n, lease.Rent, p.RentPoolPpm); err != nil {
 		return err
 	}
 	job.Escrow -= split.Total()
@@ -113,7 +116,7 @@ func (k *Keeper) payLease(ctx context.Context, p types.Params, lease types.Lease
 	payout := types.Payout{
 		LeaseId: lease.Id, JobId: lease.JobId, NexcoreId: lease.NexcoreId, Operator: lease.Operator, Shards: n,
 		Paid: split.Paid, Burned: split.Burned, Pooled: split.Pooled, Refunded: split.Refunded,
-		Height: lease.EndedHeight, Reason: lease.Reason,
+		Rent: lease.Rent * n, Height: lease.EndedHeight, Reason: lease.Reason,
 	}
 	standing, err := k.standing(ctx, lease.NexcoreId)
 	if err != nil {
@@ -129,7 +132,7 @@ func (k *Keeper) payLease(ctx context.Context, p types.Params, lease types.Lease
 	}
 	emit(ctx, EventPayout, num("lease", lease.Id), num("job", lease.JobId), num("nexcore", lease.NexcoreId),
 		word("operator", lease.Operator), num("shards", n), num("paid", split.Paid), num("burned", split.Burned),
-		num("pooled", split.Pooled), num("refunded", split.Refunded), word("reason", lease.Reason))
+		num("pooled", split.Pooled), num("refunded", split.Refunded), num("rent", payout.Rent), word("reason", lease.Reason))
 	emitLease(ctx, lease, EventLeaseMoved)
 	return errors.Join(
 		k.standings.Set(ctx, lease.NexcoreId, standing), k.leases.Set(ctx, lease.Id, lease),

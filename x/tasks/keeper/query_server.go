@@ -146,8 +146,27 @@ func (q queryServer) Market(ctx context.Context, _ *types.QueryMarketRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	last, err := q.k.lastClearing.Get(ctx)
+	last, err := q.k.LastClearing(ctx)
 	return &types.QueryMarketResponse{Totals: totals, LastClearing: last}, ignoreMissing(err)
+}
+
+func (q queryServer) Clearing(ctx context.Context, r *types.QueryClearingRequest) (*types.QueryClearingResponse, error) {
+	record, err := q.k.clearing(ctx, r.Height)
+	if err != nil {
+		return nil, err
+	}
+	return &types.QueryClearingResponse{Clearing: record}, nil
+}
+
+func (q queryServer) ClearingModel(_ context.Context, r *types.QueryClearingModelRequest) (*types.QueryClearingModelResponse, error) {
+	if q.k.files == nil || r.Height < 1 || r.Offset < 0 {
+		return nil, types.ErrNotFound.Wrapf("model file of block %d", r.Height)
+	}
+	data, size, err := q.k.files.Read(r.Height, r.Offset, modelChunk)
+	if err != nil {
+		return nil, err
+	}
+	return &types.QueryClearingModelResponse{Data: data, Size_: size}, nil
 }
 
 func (q queryServer) Money(ctx context.Context, _ *types.QueryMoneyRequest) (*types.QueryMoneyResponse, error) {

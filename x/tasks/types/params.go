@@ -43,6 +43,8 @@ func DefaultParams() Params {
 		MaxSettle:            500,
 		MaxPrune:             500,
 		RetentionBlocks:      100_000,
+		RentPoolPpm:          500_000,
+		ClearingsKept:        1_000,
 	}
 }
 
@@ -88,6 +90,8 @@ func (p Params) Validate() error {
 		{"max_settle", p.MaxSettle, 1, MaxPerBlockBound},
 		{"max_prune", p.MaxPrune, 1, MaxPerBlockBound},
 		{"retention_blocks", p.RetentionBlocks, 1, MaxBlocksBound},
+		{"rent_pool_ppm", p.RentPoolPpm, 0, denom.PPM},
+		{"clearings_kept", p.ClearingsKept, 1, 100_000},
 	} {
 		if b.value < b.min || b.value > b.max {
 			return ErrParams.Wrapf("%s is %d, allowed are %d to %d", b.name, b.value, b.min, b.max)

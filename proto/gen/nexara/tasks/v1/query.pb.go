@@ -1500,6 +1500,208 @@ func (x *QueryMarketResponse) GetLastClearing() *Clearing {
 	return nil
 }
 
+// QueryClearingRequest names a block.
+type QueryClearingRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// height is the block; 0 is the last clearing.
+	Height        int64 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryClearingRequest) Reset() {
+	*x = QueryClearingRequest{}
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryClearingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryClearingRequest) ProtoMessage() {}
+
+func (x *QueryClearingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryClearingRequest.ProtoReflect.Descriptor instead.
+func (*QueryClearingRequest) Descriptor() ([]byte, []int) {
+	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *QueryClearingRequest) GetHeight() int64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+// QueryClearingResponse holds the record.
+type QueryClearingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// clearing is the record.
+	Clearing      *Clearing `protobuf:"bytes,1,opt,name=clearing,proto3" json:"clearing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryClearingResponse) Reset() {
+	*x = QueryClearingResponse{}
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryClearingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryClearingResponse) ProtoMessage() {}
+
+func (x *QueryClearingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryClearingResponse.ProtoReflect.Descriptor instead.
+func (*QueryClearingResponse) Descriptor() ([]byte, []int) {
+	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *QueryClearingResponse) GetClearing() *Clearing {
+	if x != nil {
+		return x.Clearing
+	}
+	return nil
+}
+
+// QueryClearingModelRequest names a part of a model file.
+type QueryClearingModelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// height is the block.
+	Height int64 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	// offset is the first byte wanted.
+	Offset        int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryClearingModelRequest) Reset() {
+	*x = QueryClearingModelRequest{}
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryClearingModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryClearingModelRequest) ProtoMessage() {}
+
+func (x *QueryClearingModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryClearingModelRequest.ProtoReflect.Descriptor instead.
+func (*QueryClearingModelRequest) Descriptor() ([]byte, []int) {
+	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *QueryClearingModelRequest) GetHeight() int64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *QueryClearingModelRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+// QueryClearingModelResponse holds a part of a model file.
+type QueryClearingModelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// data from the offset on, up to 1 MiB.
+	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	// size of the whole file.
+	Size          int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryClearingModelResponse) Reset() {
+	*x = QueryClearingModelResponse{}
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryClearingModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryClearingModelResponse) ProtoMessage() {}
+
+func (x *QueryClearingModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryClearingModelResponse.ProtoReflect.Descriptor instead.
+func (*QueryClearingModelResponse) Descriptor() ([]byte, []int) {
+	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *QueryClearingModelResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *QueryClearingModelResponse) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // QueryMoneyRequest asks for the money law.
 type QueryMoneyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1509,7 +1711,7 @@ type QueryMoneyRequest struct {
 
 func (x *QueryMoneyRequest) Reset() {
 	*x = QueryMoneyRequest{}
-	mi := &file_nexara_tasks_v1_query_proto_msgTypes[27]
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +1723,7 @@ func (x *QueryMoneyRequest) String() string {
 func (*QueryMoneyRequest) ProtoMessage() {}
 
 func (x *QueryMoneyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexara_tasks_v1_query_proto_msgTypes[27]
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +1736,7 @@ func (x *QueryMoneyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryMoneyRequest.ProtoReflect.Descriptor instead.
 func (*QueryMoneyRequest) Descriptor() ([]byte, []int) {
-	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{27}
+	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{31}
 }
 
 // QueryMoneyResponse holds both sides.
@@ -1562,7 +1764,7 @@ type QueryMoneyResponse struct {
 
 func (x *QueryMoneyResponse) Reset() {
 	*x = QueryMoneyResponse{}
-	mi := &file_nexara_tasks_v1_query_proto_msgTypes[28]
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +1776,7 @@ func (x *QueryMoneyResponse) String() string {
 func (*QueryMoneyResponse) ProtoMessage() {}
 
 func (x *QueryMoneyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexara_tasks_v1_query_proto_msgTypes[28]
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +1789,7 @@ func (x *QueryMoneyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryMoneyResponse.ProtoReflect.Descriptor instead.
 func (*QueryMoneyResponse) Descriptor() ([]byte, []int) {
-	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{28}
+	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *QueryMoneyResponse) GetHolds() bool {
@@ -1657,7 +1859,7 @@ type QueryTombstoneRequest struct {
 
 func (x *QueryTombstoneRequest) Reset() {
 	*x = QueryTombstoneRequest{}
-	mi := &file_nexara_tasks_v1_query_proto_msgTypes[29]
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +1871,7 @@ func (x *QueryTombstoneRequest) String() string {
 func (*QueryTombstoneRequest) ProtoMessage() {}
 
 func (x *QueryTombstoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexara_tasks_v1_query_proto_msgTypes[29]
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +1884,7 @@ func (x *QueryTombstoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryTombstoneRequest.ProtoReflect.Descriptor instead.
 func (*QueryTombstoneRequest) Descriptor() ([]byte, []int) {
-	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{29}
+	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *QueryTombstoneRequest) GetJobId() uint64 {
@@ -1703,7 +1905,7 @@ type QueryTombstoneResponse struct {
 
 func (x *QueryTombstoneResponse) Reset() {
 	*x = QueryTombstoneResponse{}
-	mi := &file_nexara_tasks_v1_query_proto_msgTypes[30]
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +1917,7 @@ func (x *QueryTombstoneResponse) String() string {
 func (*QueryTombstoneResponse) ProtoMessage() {}
 
 func (x *QueryTombstoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexara_tasks_v1_query_proto_msgTypes[30]
+	mi := &file_nexara_tasks_v1_query_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +1930,7 @@ func (x *QueryTombstoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryTombstoneResponse.ProtoReflect.Descriptor instead.
 func (*QueryTombstoneResponse) Descriptor() ([]byte, []int) {
-	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{30}
+	return file_nexara_tasks_v1_query_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *QueryTombstoneResponse) GetTombstone() *Tombstone {
@@ -1847,7 +2049,17 @@ const file_nexara_tasks_v1_query_proto_rawDesc = "" +
 	"\x12QueryMarketRequest\"\x92\x01\n" +
 	"\x13QueryMarketResponse\x125\n" +
 	"\x06totals\x18\x01 \x01(\v2\x17.nexara.tasks.v1.TotalsB\x04\xc8\xde\x1f\x00R\x06totals\x12D\n" +
-	"\rlast_clearing\x18\x02 \x01(\v2\x19.nexara.tasks.v1.ClearingB\x04\xc8\xde\x1f\x00R\flastClearing\"\x13\n" +
+	"\rlast_clearing\x18\x02 \x01(\v2\x19.nexara.tasks.v1.ClearingB\x04\xc8\xde\x1f\x00R\flastClearing\".\n" +
+	"\x14QueryClearingRequest\x12\x16\n" +
+	"\x06height\x18\x01 \x01(\x03R\x06height\"T\n" +
+	"\x15QueryClearingResponse\x12;\n" +
+	"\bclearing\x18\x01 \x01(\v2\x19.nexara.tasks.v1.ClearingB\x04\xc8\xde\x1f\x00R\bclearing\"K\n" +
+	"\x19QueryClearingModelRequest\x12\x16\n" +
+	"\x06height\x18\x01 \x01(\x03R\x06height\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\"D\n" +
+	"\x1aQueryClearingModelResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\x13\n" +
 	"\x11QueryMoneyRequest\"\xbb\x02\n" +
 	"\x12QueryMoneyResponse\x12\x14\n" +
 	"\x05holds\x18\x01 \x01(\bR\x05holds\x12%\n" +
@@ -1861,7 +2073,7 @@ const file_nexara_tasks_v1_query_proto_rawDesc = "" +
 	"\x15QueryTombstoneRequest\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\x04R\x05jobId\"X\n" +
 	"\x16QueryTombstoneResponse\x12>\n" +
-	"\ttombstone\x18\x01 \x01(\v2\x1a.nexara.tasks.v1.TombstoneB\x04\xc8\xde\x1f\x00R\ttombstone2\xef\r\n" +
+	"\ttombstone\x18\x01 \x01(\v2\x1a.nexara.tasks.v1.TombstoneB\x04\xc8\xde\x1f\x00R\ttombstone2\x96\x10\n" +
 	"\x05Query\x12t\n" +
 	"\x06Params\x12#.nexara.tasks.v1.QueryParamsRequest\x1a$.nexara.tasks.v1.QueryParamsResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/nexara/tasks/v1/params\x12~\n" +
 	"\x05Offer\x12\".nexara.tasks.v1.QueryOfferRequest\x1a#.nexara.tasks.v1.QueryOfferResponse\",\x82\xd3\xe4\x93\x02&\x12$/nexara/tasks/v1/offers/{nexcore_id}\x12t\n" +
@@ -1874,7 +2086,9 @@ const file_nexara_tasks_v1_query_proto_rawDesc = "" +
 	"\vAssignments\x12(.nexara.tasks.v1.QueryAssignmentsRequest\x1a).nexara.tasks.v1.QueryAssignmentsResponse\"1\x82\xd3\xe4\x93\x02+\x12)/nexara/tasks/v1/assignments/{nexcore_id}\x12\x86\x01\n" +
 	"\aPayouts\x12$.nexara.tasks.v1.QueryPayoutsRequest\x1a%.nexara.tasks.v1.QueryPayoutsResponse\".\x82\xd3\xe4\x93\x02(\x12&/nexara/tasks/v1/jobs/{job_id}/payouts\x12\x83\x01\n" +
 	"\x06WhyNot\x12#.nexara.tasks.v1.QueryWhyNotRequest\x1a$.nexara.tasks.v1.QueryWhyNotResponse\".\x82\xd3\xe4\x93\x02(\x12&/nexara/tasks/v1/jobs/{job_id}/why_not\x12t\n" +
-	"\x06Market\x12#.nexara.tasks.v1.QueryMarketRequest\x1a$.nexara.tasks.v1.QueryMarketResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/nexara/tasks/v1/market\x12p\n" +
+	"\x06Market\x12#.nexara.tasks.v1.QueryMarketRequest\x1a$.nexara.tasks.v1.QueryMarketResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/nexara/tasks/v1/market\x12\x86\x01\n" +
+	"\bClearing\x12%.nexara.tasks.v1.QueryClearingRequest\x1a&.nexara.tasks.v1.QueryClearingResponse\"+\x82\xd3\xe4\x93\x02%\x12#/nexara/tasks/v1/clearings/{height}\x12\x9b\x01\n" +
+	"\rClearingModel\x12*.nexara.tasks.v1.QueryClearingModelRequest\x1a+.nexara.tasks.v1.QueryClearingModelResponse\"1\x82\xd3\xe4\x93\x02+\x12)/nexara/tasks/v1/clearings/{height}/model\x12p\n" +
 	"\x05Money\x12\".nexara.tasks.v1.QueryMoneyRequest\x1a#.nexara.tasks.v1.QueryMoneyResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/nexara/tasks/v1/money\x12\x8a\x01\n" +
 	"\tTombstone\x12&.nexara.tasks.v1.QueryTombstoneRequest\x1a'.nexara.tasks.v1.QueryTombstoneResponse\",\x82\xd3\xe4\x93\x02&\x12$/nexara/tasks/v1/tombstones/{job_id}B(Z&github.com/nexara/nexara/x/tasks/typesb\x06proto3"
 
@@ -1890,115 +2104,124 @@ func file_nexara_tasks_v1_query_proto_rawDescGZIP() []byte {
 	return file_nexara_tasks_v1_query_proto_rawDescData
 }
 
-var file_nexara_tasks_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_nexara_tasks_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_nexara_tasks_v1_query_proto_goTypes = []any{
-	(*QueryParamsRequest)(nil),       // 0: nexara.tasks.v1.QueryParamsRequest
-	(*QueryParamsResponse)(nil),      // 1: nexara.tasks.v1.QueryParamsResponse
-	(*QueryOfferRequest)(nil),        // 2: nexara.tasks.v1.QueryOfferRequest
-	(*QueryOfferResponse)(nil),       // 3: nexara.tasks.v1.QueryOfferResponse
-	(*QueryOffersRequest)(nil),       // 4: nexara.tasks.v1.QueryOffersRequest
-	(*QueryOffersResponse)(nil),      // 5: nexara.tasks.v1.QueryOffersResponse
-	(*QueryJobRequest)(nil),          // 6: nexara.tasks.v1.QueryJobRequest
-	(*QueryJobResponse)(nil),         // 7: nexara.tasks.v1.QueryJobResponse
-	(*QueryJobsRequest)(nil),         // 8: nexara.tasks.v1.QueryJobsRequest
-	(*QueryJobsResponse)(nil),        // 9: nexara.tasks.v1.QueryJobsResponse
-	(*QueryShardsRequest)(nil),       // 10: nexara.tasks.v1.QueryShardsRequest
-	(*QueryShardsResponse)(nil),      // 11: nexara.tasks.v1.QueryShardsResponse
-	(*QueryLeaseRequest)(nil),        // 12: nexara.tasks.v1.QueryLeaseRequest
-	(*QueryLeaseResponse)(nil),       // 13: nexara.tasks.v1.QueryLeaseResponse
-	(*QueryLeasesRequest)(nil),       // 14: nexara.tasks.v1.QueryLeasesRequest
-	(*QueryLeasesResponse)(nil),      // 15: nexara.tasks.v1.QueryLeasesResponse
-	(*QueryAssignmentsRequest)(nil),  // 16: nexara.tasks.v1.QueryAssignmentsRequest
-	(*Assignment)(nil),               // 17: nexara.tasks.v1.Assignment
-	(*QueryAssignmentsResponse)(nil), // 18: nexara.tasks.v1.QueryAssignmentsResponse
-	(*QueryPayoutsRequest)(nil),      // 19: nexara.tasks.v1.QueryPayoutsRequest
-	(*QueryPayoutsResponse)(nil),     // 20: nexara.tasks.v1.QueryPayoutsResponse
-	(*QueryWhyNotRequest)(nil),       // 21: nexara.tasks.v1.QueryWhyNotRequest
-	(*RuleCount)(nil),                // 22: nexara.tasks.v1.RuleCount
-	(*Relaxation)(nil),               // 23: nexara.tasks.v1.Relaxation
-	(*QueryWhyNotResponse)(nil),      // 24: nexara.tasks.v1.QueryWhyNotResponse
-	(*QueryMarketRequest)(nil),       // 25: nexara.tasks.v1.QueryMarketRequest
-	(*QueryMarketResponse)(nil),      // 26: nexara.tasks.v1.QueryMarketResponse
-	(*QueryMoneyRequest)(nil),        // 27: nexara.tasks.v1.QueryMoneyRequest
-	(*QueryMoneyResponse)(nil),       // 28: nexara.tasks.v1.QueryMoneyResponse
-	(*QueryTombstoneRequest)(nil),    // 29: nexara.tasks.v1.QueryTombstoneRequest
-	(*QueryTombstoneResponse)(nil),   // 30: nexara.tasks.v1.QueryTombstoneResponse
-	(*Params)(nil),                   // 31: nexara.tasks.v1.Params
-	(*Offer)(nil),                    // 32: nexara.tasks.v1.Offer
-	(*Standing)(nil),                 // 33: nexara.tasks.v1.Standing
-	(*v1beta1.PageRequest)(nil),      // 34: cosmos.base.query.v1beta1.PageRequest
-	(*v1beta1.PageResponse)(nil),     // 35: cosmos.base.query.v1beta1.PageResponse
-	(*Job)(nil),                      // 36: nexara.tasks.v1.Job
-	(*ShardRange)(nil),               // 37: nexara.tasks.v1.ShardRange
-	(*Lease)(nil),                    // 38: nexara.tasks.v1.Lease
-	(*Payout)(nil),                   // 39: nexara.tasks.v1.Payout
-	(*Totals)(nil),                   // 40: nexara.tasks.v1.Totals
-	(*Clearing)(nil),                 // 41: nexara.tasks.v1.Clearing
-	(*Tombstone)(nil),                // 42: nexara.tasks.v1.Tombstone
+	(*QueryParamsRequest)(nil),         // 0: nexara.tasks.v1.QueryParamsRequest
+	(*QueryParamsResponse)(nil),        // 1: nexara.tasks.v1.QueryParamsResponse
+	(*QueryOfferRequest)(nil),          // 2: nexara.tasks.v1.QueryOfferRequest
+	(*QueryOfferResponse)(nil),         // 3: nexara.tasks.v1.QueryOfferResponse
+	(*QueryOffersRequest)(nil),         // 4: nexara.tasks.v1.QueryOffersRequest
+	(*QueryOffersResponse)(nil),        // 5: nexara.tasks.v1.QueryOffersResponse
+	(*QueryJobRequest)(nil),            // 6: nexara.tasks.v1.QueryJobRequest
+	(*QueryJobResponse)(nil),           // 7: nexara.tasks.v1.QueryJobResponse
+	(*QueryJobsRequest)(nil),           // 8: nexara.tasks.v1.QueryJobsRequest
+	(*QueryJobsResponse)(nil),          // 9: nexara.tasks.v1.QueryJobsResponse
+	(*QueryShardsRequest)(nil),         // 10: nexara.tasks.v1.QueryShardsRequest
+	(*QueryShardsResponse)(nil),        // 11: nexara.tasks.v1.QueryShardsResponse
+	(*QueryLeaseRequest)(nil),          // 12: nexara.tasks.v1.QueryLeaseRequest
+	(*QueryLeaseResponse)(nil),         // 13: nexara.tasks.v1.QueryLeaseResponse
+	(*QueryLeasesRequest)(nil),         // 14: nexara.tasks.v1.QueryLeasesRequest
+	(*QueryLeasesResponse)(nil),        // 15: nexara.tasks.v1.QueryLeasesResponse
+	(*QueryAssignmentsRequest)(nil),    // 16: nexara.tasks.v1.QueryAssignmentsRequest
+	(*Assignment)(nil),                 // 17: nexara.tasks.v1.Assignment
+	(*QueryAssignmentsResponse)(nil),   // 18: nexara.tasks.v1.QueryAssignmentsResponse
+	(*QueryPayoutsRequest)(nil),        // 19: nexara.tasks.v1.QueryPayoutsRequest
+	(*QueryPayoutsResponse)(nil),       // 20: nexara.tasks.v1.QueryPayoutsResponse
+	(*QueryWhyNotRequest)(nil),         // 21: nexara.tasks.v1.QueryWhyNotRequest
+	(*RuleCount)(nil),                  // 22: nexara.tasks.v1.RuleCount
+	(*Relaxation)(nil),                 // 23: nexara.tasks.v1.Relaxation
+	(*QueryWhyNotResponse)(nil),        // 24: nexara.tasks.v1.QueryWhyNotResponse
+	(*QueryMarketRequest)(nil),         // 25: nexara.tasks.v1.QueryMarketRequest
+	(*QueryMarketResponse)(nil),        // 26: nexara.tasks.v1.QueryMarketResponse
+	(*QueryClearingRequest)(nil),       // 27: nexara.tasks.v1.QueryClearingRequest
+	(*QueryClearingResponse)(nil),      // 28: nexara.tasks.v1.QueryClearingResponse
+	(*QueryClearingModelRequest)(nil),  // 29: nexara.tasks.v1.QueryClearingModelRequest
+	(*QueryClearingModelResponse)(nil), // 30: nexara.tasks.v1.QueryClearingModelResponse
+	(*QueryMoneyRequest)(nil),          // 31: nexara.tasks.v1.QueryMoneyRequest
+	(*QueryMoneyResponse)(nil),         // 32: nexara.tasks.v1.QueryMoneyResponse
+	(*QueryTombstoneRequest)(nil),      // 33: nexara.tasks.v1.QueryTombstoneRequest
+	(*QueryTombstoneResponse)(nil),     // 34: nexara.tasks.v1.QueryTombstoneResponse
+	(*Params)(nil),                     // 35: nexara.tasks.v1.Params
+	(*Offer)(nil),                      // 36: nexara.tasks.v1.Offer
+	(*Standing)(nil),                   // 37: nexara.tasks.v1.Standing
+	(*v1beta1.PageRequest)(nil),        // 38: cosmos.base.query.v1beta1.PageRequest
+	(*v1beta1.PageResponse)(nil),       // 39: cosmos.base.query.v1beta1.PageResponse
+	(*Job)(nil),                        // 40: nexara.tasks.v1.Job
+	(*ShardRange)(nil),                 // 41: nexara.tasks.v1.ShardRange
+	(*Lease)(nil),                      // 42: nexara.tasks.v1.Lease
+	(*Payout)(nil),                     // 43: nexara.tasks.v1.Payout
+	(*Totals)(nil),                     // 44: nexara.tasks.v1.Totals
+	(*Clearing)(nil),                   // 45: nexara.tasks.v1.Clearing
+	(*Tombstone)(nil),                  // 46: nexara.tasks.v1.Tombstone
 }
 var file_nexara_tasks_v1_query_proto_depIdxs = []int32{
-	31, // 0: nexara.tasks.v1.QueryParamsResponse.params:type_name -> nexara.tasks.v1.Params
-	32, // 1: nexara.tasks.v1.QueryOfferResponse.offer:type_name -> nexara.tasks.v1.Offer
-	33, // 2: nexara.tasks.v1.QueryOfferResponse.standing:type_name -> nexara.tasks.v1.Standing
-	34, // 3: nexara.tasks.v1.QueryOffersRequest.pagination:type_name -> cosmos.base.query.v1beta1.PageRequest
-	32, // 4: nexara.tasks.v1.QueryOffersResponse.offers:type_name -> nexara.tasks.v1.Offer
-	35, // 5: nexara.tasks.v1.QueryOffersResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
-	36, // 6: nexara.tasks.v1.QueryJobResponse.job:type_name -> nexara.tasks.v1.Job
-	34, // 7: nexara.tasks.v1.QueryJobsRequest.pagination:type_name -> cosmos.base.query.v1beta1.PageRequest
-	36, // 8: nexara.tasks.v1.QueryJobsResponse.jobs:type_name -> nexara.tasks.v1.Job
-	35, // 9: nexara.tasks.v1.QueryJobsResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
-	34, // 10: nexara.tasks.v1.QueryShardsRequest.pagination:type_name -> cosmos.base.query.v1beta1.PageRequest
-	37, // 11: nexara.tasks.v1.QueryShardsResponse.ranges:type_name -> nexara.tasks.v1.ShardRange
-	35, // 12: nexara.tasks.v1.QueryShardsResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
-	38, // 13: nexara.tasks.v1.QueryLeaseResponse.lease:type_name -> nexara.tasks.v1.Lease
-	34, // 14: nexara.tasks.v1.QueryLeasesRequest.pagination:type_name -> cosmos.base.query.v1beta1.PageRequest
-	38, // 15: nexara.tasks.v1.QueryLeasesResponse.leases:type_name -> nexara.tasks.v1.Lease
-	35, // 16: nexara.tasks.v1.QueryLeasesResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
-	38, // 17: nexara.tasks.v1.Assignment.lease:type_name -> nexara.tasks.v1.Lease
-	36, // 18: nexara.tasks.v1.Assignment.job:type_name -> nexara.tasks.v1.Job
+	35, // 0: nexara.tasks.v1.QueryParamsResponse.params:type_name -> nexara.tasks.v1.Params
+	36, // 1: nexara.tasks.v1.QueryOfferResponse.offer:type_name -> nexara.tasks.v1.Offer
+	37, // 2: nexara.tasks.v1.QueryOfferResponse.standing:type_name -> nexara.tasks.v1.Standing
+	38, // 3: nexara.tasks.v1.QueryOffersRequest.pagination:type_name -> cosmos.base.query.v1beta1.PageRequest
+	36, // 4: nexara.tasks.v1.QueryOffersResponse.offers:type_name -> nexara.tasks.v1.Offer
+	39, // 5: nexara.tasks.v1.QueryOffersResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
+	40, // 6: nexara.tasks.v1.QueryJobResponse.job:type_name -> nexara.tasks.v1.Job
+	38, // 7: nexara.tasks.v1.QueryJobsRequest.pagination:type_name -> cosmos.base.query.v1beta1.PageRequest
+	40, // 8: nexara.tasks.v1.QueryJobsResponse.jobs:type_name -> nexara.tasks.v1.Job
+	39, // 9: nexara.tasks.v1.QueryJobsResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
+	38, // 10: nexara.tasks.v1.QueryShardsRequest.pagination:type_name -> cosmos.base.query.v1beta1.PageRequest
+	41, // 11: nexara.tasks.v1.QueryShardsResponse.ranges:type_name -> nexara.tasks.v1.ShardRange
+	39, // 12: nexara.tasks.v1.QueryShardsResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
+	42, // 13: nexara.tasks.v1.QueryLeaseResponse.lease:type_name -> nexara.tasks.v1.Lease
+	38, // 14: nexara.tasks.v1.QueryLeasesRequest.pagination:type_name -> cosmos.base.query.v1beta1.PageRequest
+	42, // 15: nexara.tasks.v1.QueryLeasesResponse.leases:type_name -> nexara.tasks.v1.Lease
+	39, // 16: nexara.tasks.v1.QueryLeasesResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
+	42, // 17: nexara.tasks.v1.Assignment.lease:type_name -> nexara.tasks.v1.Lease
+	40, // 18: nexara.tasks.v1.Assignment.job:type_name -> nexara.tasks.v1.Job
 	17, // 19: nexara.tasks.v1.QueryAssignmentsResponse.assignments:type_name -> nexara.tasks.v1.Assignment
-	34, // 20: nexara.tasks.v1.QueryPayoutsRequest.pagination:type_name -> cosmos.base.query.v1beta1.PageRequest
-	39, // 21: nexara.tasks.v1.QueryPayoutsResponse.payouts:type_name -> nexara.tasks.v1.Payout
-	35, // 22: nexara.tasks.v1.QueryPayoutsResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
+	38, // 20: nexara.tasks.v1.QueryPayoutsRequest.pagination:type_name -> cosmos.base.query.v1beta1.PageRequest
+	43, // 21: nexara.tasks.v1.QueryPayoutsResponse.payouts:type_name -> nexara.tasks.v1.Payout
+	39, // 22: nexara.tasks.v1.QueryPayoutsResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
 	22, // 23: nexara.tasks.v1.QueryWhyNotResponse.rules:type_name -> nexara.tasks.v1.RuleCount
 	23, // 24: nexara.tasks.v1.QueryWhyNotResponse.cheapest:type_name -> nexara.tasks.v1.Relaxation
-	40, // 25: nexara.tasks.v1.QueryMarketResponse.totals:type_name -> nexara.tasks.v1.Totals
-	41, // 26: nexara.tasks.v1.QueryMarketResponse.last_clearing:type_name -> nexara.tasks.v1.Clearing
-	40, // 27: nexara.tasks.v1.QueryMoneyResponse.totals:type_name -> nexara.tasks.v1.Totals
-	42, // 28: nexara.tasks.v1.QueryTombstoneResponse.tombstone:type_name -> nexara.tasks.v1.Tombstone
-	0,  // 29: nexara.tasks.v1.Query.Params:input_type -> nexara.tasks.v1.QueryParamsRequest
-	2,  // 30: nexara.tasks.v1.Query.Offer:input_type -> nexara.tasks.v1.QueryOfferRequest
-	4,  // 31: nexara.tasks.v1.Query.Offers:input_type -> nexara.tasks.v1.QueryOffersRequest
-	6,  // 32: nexara.tasks.v1.Query.Job:input_type -> nexara.tasks.v1.QueryJobRequest
-	8,  // 33: nexara.tasks.v1.Query.Jobs:input_type -> nexara.tasks.v1.QueryJobsRequest
-	10, // 34: nexara.tasks.v1.Query.Shards:input_type -> nexara.tasks.v1.QueryShardsRequest
-	12, // 35: nexara.tasks.v1.Query.Lease:input_type -> nexara.tasks.v1.QueryLeaseRequest
-	14, // 36: nexara.tasks.v1.Query.Leases:input_type -> nexara.tasks.v1.QueryLeasesRequest
-	16, // 37: nexara.tasks.v1.Query.Assignments:input_type -> nexara.tasks.v1.QueryAssignmentsRequest
-	19, // 38: nexara.tasks.v1.Query.Payouts:input_type -> nexara.tasks.v1.QueryPayoutsRequest
-	21, // 39: nexara.tasks.v1.Query.WhyNot:input_type -> nexara.tasks.v1.QueryWhyNotRequest
-	25, // 40: nexara.tasks.v1.Query.Market:input_type -> nexara.tasks.v1.QueryMarketRequest
-	27, // 41: nexara.tasks.v1.Query.Money:input_type -> nexara.tasks.v1.QueryMoneyRequest
-	29, // 42: nexara.tasks.v1.Query.Tombstone:input_type -> nexara.tasks.v1.QueryTombstoneRequest
-	1,  // 43: nexara.tasks.v1.Query.Params:output_type -> nexara.tasks.v1.QueryParamsResponse
-	3,  // 44: nexara.tasks.v1.Query.Offer:output_type -> nexara.tasks.v1.QueryOfferResponse
-	5,  // 45: nexara.tasks.v1.Query.Offers:output_type -> nexara.tasks.v1.QueryOffersResponse
-	7,  // 46: nexara.tasks.v1.Query.Job:output_type -> nexara.tasks.v1.QueryJobResponse
-	9,  // 47: nexara.tasks.v1.Query.Jobs:output_type -> nexara.tasks.v1.QueryJobsResponse
-	11, // 48: nexara.tasks.v1.Query.Shards:output_type -> nexara.tasks.v1.QueryShardsResponse
-	13, // 49: nexara.tasks.v1.Query.Lease:output_type -> nexara.tasks.v1.QueryLeaseResponse
-	15, // 50: nexara.tasks.v1.Query.Leases:output_type -> nexara.tasks.v1.QueryLeasesResponse
-	18, // 51: nexara.tasks.v1.Query.Assignments:output_type -> nexara.tasks.v1.QueryAssignmentsResponse
-	20, // 52: nexara.tasks.v1.Query.Payouts:output_type -> nexara.tasks.v1.QueryPayoutsResponse
-	24, // 53: nexara.tasks.v1.Query.WhyNot:output_type -> nexara.tasks.v1.QueryWhyNotResponse
-	26, // 54: nexara.tasks.v1.Query.Market:output_type -> nexara.tasks.v1.QueryMarketResponse
-	28, // 55: nexara.tasks.v1.Query.Money:output_type -> nexara.tasks.v1.QueryMoneyResponse
-	30, // 56: nexara.tasks.v1.Query.Tombstone:output_type -> nexara.tasks.v1.QueryTombstoneResponse
-	43, // [43:57] is the sub-list for method output_type
-	29, // [29:43] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	44, // 25: nexara.tasks.v1.QueryMarketResponse.totals:type_name -> nexara.tasks.v1.Totals
+	45, // 26: nexara.tasks.v1.QueryMarketResponse.last_clearing:type_name -> nexara.tasks.v1.Clearing
+	45, // 27: nexara.tasks.v1.QueryClearingResponse.clearing:type_name -> nexara.tasks.v1.Clearing
+	44, // 28: nexara.tasks.v1.QueryMoneyResponse.totals:type_name -> nexara.tasks.v1.Totals
+	46, // 29: nexara.tasks.v1.QueryTombstoneResponse.tombstone:type_name -> nexara.tasks.v1.Tombstone
+	0,  // 30: nexara.tasks.v1.Query.Params:input_type -> nexara.tasks.v1.QueryParamsRequest
+	2,  // 31: nexara.tasks.v1.Query.Offer:input_type -> nexara.tasks.v1.QueryOfferRequest
+	4,  // 32: nexara.tasks.v1.Query.Offers:input_type -> nexara.tasks.v1.QueryOffersRequest
+	6,  // 33: nexara.tasks.v1.Query.Job:input_type -> nexara.tasks.v1.QueryJobRequest
+	8,  // 34: nexara.tasks.v1.Query.Jobs:input_type -> nexara.tasks.v1.QueryJobsRequest
+	10, // 35: nexara.tasks.v1.Query.Shards:input_type -> nexara.tasks.v1.QueryShardsRequest
+	12, // 36: nexara.tasks.v1.Query.Lease:input_type -> nexara.tasks.v1.QueryLeaseRequest
+	14, // 37: nexara.tasks.v1.Query.Leases:input_type -> nexara.tasks.v1.QueryLeasesRequest
+	16, // 38: nexara.tasks.v1.Query.Assignments:input_type -> nexara.tasks.v1.QueryAssignmentsRequest
+	19, // 39: nexara.tasks.v1.Query.Payouts:input_type -> nexara.tasks.v1.QueryPayoutsRequest
+	21, // 40: nexara.tasks.v1.Query.WhyNot:input_type -> nexara.tasks.v1.QueryWhyNotRequest
+	25, // 41: nexara.tasks.v1.Query.Market:input_type -> nexara.tasks.v1.QueryMarketRequest
+	27, // 42: nexara.tasks.v1.Query.Clearing:input_type -> nexara.tasks.v1.QueryClearingRequest
+	29, // 43: nexara.tasks.v1.Query.ClearingModel:input_type -> nexara.tasks.v1.QueryClearingModelRequest
+	31, // 44: nexara.tasks.v1.Query.Money:input_type -> nexara.tasks.v1.QueryMoneyRequest
+	33, // 45: nexara.tasks.v1.Query.Tombstone:input_type -> nexara.tasks.v1.QueryTombstoneRequest
+	1,  // 46: nexara.tasks.v1.Query.Params:output_type -> nexara.tasks.v1.QueryParamsResponse
+	3,  // 47: nexara.tasks.v1.Query.Offer:output_type -> nexara.tasks.v1.QueryOfferResponse
+	5,  // 48: nexara.tasks.v1.Query.Offers:output_type -> nexara.tasks.v1.QueryOffersResponse
+	7,  // 49: nexara.tasks.v1.Query.Job:output_type -> nexara.tasks.v1.QueryJobResponse
+	9,  // 50: nexara.tasks.v1.Query.Jobs:output_type -> nexara.tasks.v1.QueryJobsResponse
+	11, // 51: nexara.tasks.v1.Query.Shards:output_type -> nexara.tasks.v1.QueryShardsResponse
+	13, // 52: nexara.tasks.v1.Query.Lease:output_type -> nexara.tasks.v1.QueryLeaseResponse
+	15, // 53: nexara.tasks.v1.Query.Leases:output_type -> nexara.tasks.v1.QueryLeasesResponse
+	18, // 54: nexara.tasks.v1.Query.Assignments:output_type -> nexara.tasks.v1.QueryAssignmentsResponse
+	20, // 55: nexara.tasks.v1.Query.Payouts:output_type -> nexara.tasks.v1.QueryPayoutsResponse
+	24, // 56: nexara.tasks.v1.Query.WhyNot:output_type -> nexara.tasks.v1.QueryWhyNotResponse
+	26, // 57: nexara.tasks.v1.Query.Market:output_type -> nexara.tasks.v1.QueryMarketResponse
+	28, // 58: nexara.tasks.v1.Query.Clearing:output_type -> nexara.tasks.v1.QueryClearingResponse
+	30, // 59: nexara.tasks.v1.Query.ClearingModel:output_type -> nexara.tasks.v1.QueryClearingModelResponse
+	32, // 60: nexara.tasks.v1.Query.Money:output_type -> nexara.tasks.v1.QueryMoneyResponse
+	34, // 61: nexara.tasks.v1.Query.Tombstone:output_type -> nexara.tasks.v1.QueryTombstoneResponse
+	46, // [46:62] is the sub-list for method output_type
+	30, // [30:46] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_nexara_tasks_v1_query_proto_init() }
@@ -2013,7 +2236,7 @@ func file_nexara_tasks_v1_query_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nexara_tasks_v1_query_proto_rawDesc), len(file_nexara_tasks_v1_query_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

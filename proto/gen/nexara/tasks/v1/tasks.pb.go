@@ -1435,7 +1435,9 @@ type Lease struct {
 	// result is what came out.
 	Result *Result `protobuf:"bytes,24,opt,name=result,proto3" json:"result,omitempty"`
 	// charged is the book charge that was already taken per shard.
-	Charged       int64 `protobuf:"varint,25,opt,name=charged,proto3" json:"charged,omitempty"`
+	Charged int64 `protobuf:"varint,25,opt,name=charged,proto3" json:"charged,omitempty"`
+	// rent per shard for scarce capacity, to the pool and the burn.
+	Rent          int64 `protobuf:"varint,26,opt,name=rent,proto3" json:"rent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1645,6 +1647,13 @@ func (x *Lease) GetCharged() int64 {
 	return 0
 }
 
+func (x *Lease) GetRent() int64 {
+	if x != nil {
+		return x.Rent
+	}
+	return 0
+}
+
 // Payout is who got what from a lease.
 type Payout struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1673,7 +1682,9 @@ type Payout struct {
 	// height is the block.
 	Height int64 `protobuf:"varint,12,opt,name=height,proto3" json:"height,omitempty"`
 	// reason is the code of the end.
-	Reason        string `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
+	// rent is the part of burned and pooled that paid for scarce capacity.
+	Rent          int64 `protobuf:"varint,14,opt,name=rent,proto3" json:"rent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1799,6 +1810,95 @@ func (x *Payout) GetReason() string {
 	return ""
 }
 
+func (x *Payout) GetRent() int64 {
+	if x != nil {
+		return x.Rent
+	}
+	return 0
+}
+
+// ClearingPrice is what the capacity of one NexCore was worth in a clearing, above its ask.
+type ClearingPrice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// nexcore_id is whose capacity.
+	NexcoreId uint64 `protobuf:"varint,1,opt,name=nexcore_id,json=nexcoreId,proto3" json:"nexcore_id,omitempty"`
+	// slot is the price of room for one shard, in micro-NEX.
+	Slot int64 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
+	// tie is the price in the second order, ties.
+	Tie int64 `protobuf:"varint,3,opt,name=tie,proto3" json:"tie,omitempty"`
+	// width is the greatest less the least optimal slot price, in micro-NEX.
+	Width int64 `protobuf:"varint,4,opt,name=width,proto3" json:"width,omitempty"`
+	// dims are prices per unit of cpu_milli, memory_mib, disk_mib, gpus, bond and leases, in 2^-19 micro-NEX; empty when all are 0.
+	Dims          []int64 `protobuf:"varint,5,rep,packed,name=dims,proto3" json:"dims,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClearingPrice) Reset() {
+	*x = ClearingPrice{}
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClearingPrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClearingPrice) ProtoMessage() {}
+
+func (x *ClearingPrice) ProtoReflect() protoreflect.Message {
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClearingPrice.ProtoReflect.Descriptor instead.
+func (*ClearingPrice) Descriptor() ([]byte, []int) {
+	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ClearingPrice) GetNexcoreId() uint64 {
+	if x != nil {
+		return x.NexcoreId
+	}
+	return 0
+}
+
+func (x *ClearingPrice) GetSlot() int64 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *ClearingPrice) GetTie() int64 {
+	if x != nil {
+		return x.Tie
+	}
+	return 0
+}
+
+func (x *ClearingPrice) GetWidth() int64 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *ClearingPrice) GetDims() []int64 {
+	if x != nil {
+		return x.Dims
+	}
+	return nil
+}
+
 // Clearing is the record of one block's allocation.
 type Clearing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1823,14 +1923,28 @@ type Clearing struct {
 	// solver that made it.
 	Solver string `protobuf:"bytes,10,opt,name=solver,proto3" json:"solver,omitempty"`
 	// truncated says that the book was larger than a clearing may be.
-	Truncated     bool `protobuf:"varint,11,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	Truncated bool `protobuf:"varint,11,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	// bound is what no allocation of the covered book exceeds, in micro-NEX.
+	Bound int64 `protobuf:"varint,12,opt,name=bound,proto3" json:"bound,omitempty"`
+	// gap_ppm is (bound - welfare) / bound in millionths.
+	GapPpm int64 `protobuf:"varint,13,opt,name=gap_ppm,json=gapPpm,proto3" json:"gap_ppm,omitempty"`
+	// exact says that the allocation is the best one and its prices the least ones.
+	Exact bool `protobuf:"varint,14,opt,name=exact,proto3" json:"exact,omitempty"`
+	// prices of scarce capacity, ascending by NexCore.
+	Prices []*ClearingPrice `protobuf:"bytes,15,rep,name=prices,proto3" json:"prices,omitempty"`
+	// width is the greatest of the price widths, in micro-NEX.
+	Width int64 `protobuf:"varint,16,opt,name=width,proto3" json:"width,omitempty"`
+	// digest is the SHA-256 of the model file.
+	Digest []byte `protobuf:"bytes,17,opt,name=digest,proto3" json:"digest,omitempty"`
+	// fallback says why the solver's answer was not used; empty otherwise.
+	Fallback      string `protobuf:"bytes,18,opt,name=fallback,proto3" json:"fallback,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Clearing) Reset() {
 	*x = Clearing{}
-	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[12]
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1956,7 @@ func (x *Clearing) String() string {
 func (*Clearing) ProtoMessage() {}
 
 func (x *Clearing) ProtoReflect() protoreflect.Message {
-	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[12]
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1969,7 @@ func (x *Clearing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clearing.ProtoReflect.Descriptor instead.
 func (*Clearing) Descriptor() ([]byte, []int) {
-	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{12}
+	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Clearing) GetHeight() int64 {
@@ -1935,6 +2049,55 @@ func (x *Clearing) GetTruncated() bool {
 	return false
 }
 
+func (x *Clearing) GetBound() int64 {
+	if x != nil {
+		return x.Bound
+	}
+	return 0
+}
+
+func (x *Clearing) GetGapPpm() int64 {
+	if x != nil {
+		return x.GapPpm
+	}
+	return 0
+}
+
+func (x *Clearing) GetExact() bool {
+	if x != nil {
+		return x.Exact
+	}
+	return false
+}
+
+func (x *Clearing) GetPrices() []*ClearingPrice {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
+}
+
+func (x *Clearing) GetWidth() int64 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *Clearing) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *Clearing) GetFallback() string {
+	if x != nil {
+		return x.Fallback
+	}
+	return ""
+}
+
 // Totals are the running sums of the money law.
 type Totals struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1978,7 +2141,7 @@ type Totals struct {
 
 func (x *Totals) Reset() {
 	*x = Totals{}
-	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[13]
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2153,7 @@ func (x *Totals) String() string {
 func (*Totals) ProtoMessage() {}
 
 func (x *Totals) ProtoReflect() protoreflect.Message {
-	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[13]
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2166,7 @@ func (x *Totals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Totals.ProtoReflect.Descriptor instead.
 func (*Totals) Descriptor() ([]byte, []int) {
-	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{13}
+	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Totals) GetEscrow() int64 {
@@ -2140,7 +2303,7 @@ type ShapeRecord struct {
 
 func (x *ShapeRecord) Reset() {
 	*x = ShapeRecord{}
-	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[14]
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2315,7 @@ func (x *ShapeRecord) String() string {
 func (*ShapeRecord) ProtoMessage() {}
 
 func (x *ShapeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[14]
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2328,7 @@ func (x *ShapeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShapeRecord.ProtoReflect.Descriptor instead.
 func (*ShapeRecord) Descriptor() ([]byte, []int) {
-	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{14}
+	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ShapeRecord) GetId() uint64 {
@@ -2210,7 +2373,7 @@ type Tombstone struct {
 
 func (x *Tombstone) Reset() {
 	*x = Tombstone{}
-	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[15]
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2385,7 @@ func (x *Tombstone) String() string {
 func (*Tombstone) ProtoMessage() {}
 
 func (x *Tombstone) ProtoReflect() protoreflect.Message {
-	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[15]
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2398,7 @@ func (x *Tombstone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tombstone.ProtoReflect.Descriptor instead.
 func (*Tombstone) Descriptor() ([]byte, []int) {
-	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{15}
+	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Tombstone) GetJobId() uint64 {
@@ -2352,14 +2515,18 @@ type Params struct {
 	// retention_blocks is how long settled records are kept.
 	RetentionBlocks int64 `protobuf:"varint,34,opt,name=retention_blocks,json=retentionBlocks,proto3" json:"retention_blocks,omitempty"`
 	// gateways are the compressed keys of gateways that may sign custody.
-	Gateways      [][]byte `protobuf:"bytes,35,rep,name=gateways,proto3" json:"gateways,omitempty"`
+	Gateways [][]byte `protobuf:"bytes,35,rep,name=gateways,proto3" json:"gateways,omitempty"`
+	// rent_pool_ppm is the part of the scarcity rent that goes to the pool; the rest burns.
+	RentPoolPpm int64 `protobuf:"varint,36,opt,name=rent_pool_ppm,json=rentPoolPpm,proto3" json:"rent_pool_ppm,omitempty"`
+	// clearings_kept is how many blocks a clearing's record stays in state.
+	ClearingsKept int64 `protobuf:"varint,37,opt,name=clearings_kept,json=clearingsKept,proto3" json:"clearings_kept,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Params) Reset() {
 	*x = Params{}
-	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[16]
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2538,7 @@ func (x *Params) String() string {
 func (*Params) ProtoMessage() {}
 
 func (x *Params) ProtoReflect() protoreflect.Message {
-	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[16]
+	mi := &file_nexara_tasks_v1_tasks_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2551,7 @@ func (x *Params) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Params.ProtoReflect.Descriptor instead.
 func (*Params) Descriptor() ([]byte, []int) {
-	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{16}
+	return file_nexara_tasks_v1_tasks_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Params) GetBurnPpm() int64 {
@@ -2632,6 +2799,20 @@ func (x *Params) GetGateways() [][]byte {
 	return nil
 }
 
+func (x *Params) GetRentPoolPpm() int64 {
+	if x != nil {
+		return x.RentPoolPpm
+	}
+	return 0
+}
+
+func (x *Params) GetClearingsKept() int64 {
+	if x != nil {
+		return x.ClearingsKept
+	}
+	return 0
+}
+
 var File_nexara_tasks_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
@@ -2744,7 +2925,7 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	"\boutcomes\x18\x02 \x01(\fR\boutcomes\x12\x10\n" +
 	"\x03cid\x18\x03 \x01(\tR\x03cid\x12\x14\n" +
 	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x128\n" +
-	"\acustody\x18\x05 \x01(\v2\x18.nexara.tasks.v1.CustodyB\x04\xc8\xde\x1f\x00R\acustody\"\xf5\x05\n" +
+	"\acustody\x18\x05 \x01(\v2\x18.nexara.tasks.v1.CustodyB\x04\xc8\xde\x1f\x00R\acustody\"\x89\x06\n" +
 	"\x05Lease\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\x04R\x05jobId\x12\x14\n" +
@@ -2773,7 +2954,8 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	"\fended_height\x18\x16 \x01(\x03R\vendedHeight\x12\x1c\n" +
 	"\tdelivered\x18\x17 \x01(\x03R\tdelivered\x12/\n" +
 	"\x06result\x18\x18 \x01(\v2\x17.nexara.tasks.v1.ResultR\x06result\x12\x18\n" +
-	"\acharged\x18\x19 \x01(\x03R\acharged\"\xd9\x02\n" +
+	"\acharged\x18\x19 \x01(\x03R\acharged\x12\x12\n" +
+	"\x04rent\x18\x1a \x01(\x03R\x04rent\"\xed\x02\n" +
 	"\x06Payout\x12\x19\n" +
 	"\blease_id\x18\x01 \x01(\x04R\aleaseId\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\x04R\x05jobId\x12\x1d\n" +
@@ -2789,7 +2971,15 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	" \x01(\x03R\aslashed\x12 \n" +
 	"\vcompensated\x18\v \x01(\x03R\vcompensated\x12\x16\n" +
 	"\x06height\x18\f \x01(\x03R\x06height\x12\x16\n" +
-	"\x06reason\x18\r \x01(\tR\x06reason\"\x9a\x02\n" +
+	"\x06reason\x18\r \x01(\tR\x06reason\x12\x12\n" +
+	"\x04rent\x18\x0e \x01(\x03R\x04rent\"~\n" +
+	"\rClearingPrice\x12\x1d\n" +
+	"\n" +
+	"nexcore_id\x18\x01 \x01(\x04R\tnexcoreId\x12\x12\n" +
+	"\x04slot\x18\x02 \x01(\x03R\x04slot\x12\x10\n" +
+	"\x03tie\x18\x03 \x01(\x03R\x03tie\x12\x14\n" +
+	"\x05width\x18\x04 \x01(\x03R\x05width\x12\x12\n" +
+	"\x04dims\x18\x05 \x03(\x03R\x04dims\"\xe7\x03\n" +
 	"\bClearing\x12\x16\n" +
 	"\x06height\x18\x01 \x01(\x03R\x06height\x12\x16\n" +
 	"\x06shapes\x18\x02 \x01(\x03R\x06shapes\x12\x16\n" +
@@ -2802,7 +2992,14 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	"\x04work\x18\t \x01(\x03R\x04work\x12\x16\n" +
 	"\x06solver\x18\n" +
 	" \x01(\tR\x06solver\x12\x1c\n" +
-	"\ttruncated\x18\v \x01(\bR\ttruncated\"\xd9\x03\n" +
+	"\ttruncated\x18\v \x01(\bR\ttruncated\x12\x14\n" +
+	"\x05bound\x18\f \x01(\x03R\x05bound\x12\x17\n" +
+	"\agap_ppm\x18\r \x01(\x03R\x06gapPpm\x12\x14\n" +
+	"\x05exact\x18\x0e \x01(\bR\x05exact\x12<\n" +
+	"\x06prices\x18\x0f \x03(\v2\x1e.nexara.tasks.v1.ClearingPriceB\x04\xc8\xde\x1f\x00R\x06prices\x12\x14\n" +
+	"\x05width\x18\x10 \x01(\x03R\x05width\x12\x16\n" +
+	"\x06digest\x18\x11 \x01(\fR\x06digest\x12\x1a\n" +
+	"\bfallback\x18\x12 \x01(\tR\bfallback\"\xd9\x03\n" +
 	"\x06Totals\x12\x16\n" +
 	"\x06escrow\x18\x01 \x01(\x03R\x06escrow\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\x03R\x04pool\x12\x17\n" +
@@ -2836,8 +3033,7 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	"\x06leases\x18\x03 \x01(\x03R\x06leases\x12\x16\n" +
 	"\x06height\x18\x04 \x01(\x03R\x06height\x12\x14\n" +
 	"\x05peaks\x18\x05 \x03(\fR\x05peaks\x12\x14\n" +
-	"\x05state\x18\x06 \x01(\tR\x05state\"\xb7\n" +
-	"\n" +
+	"\x05state\x18\x06 \x01(\tR\x05state\"\x82\v\n" +
 	"\x06Params\x12\x19\n" +
 	"\bburn_ppm\x18\x01 \x01(\x03R\aburnPpm\x12$\n" +
 	"\x0epool_share_ppm\x18\x02 \x01(\x03R\fpoolSharePpm\x12\x1f\n" +
@@ -2882,7 +3078,9 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	"max_settle\x18  \x01(\x03R\tmaxSettle\x12\x1b\n" +
 	"\tmax_prune\x18! \x01(\x03R\bmaxPrune\x12)\n" +
 	"\x10retention_blocks\x18\" \x01(\x03R\x0fretentionBlocks\x12\x1a\n" +
-	"\bgateways\x18# \x03(\fR\bgateways:\x1a\x8a\xe7\xb0*\x15nexara/x/tasks/Params*\xc1\x01\n" +
+	"\bgateways\x18# \x03(\fR\bgateways\x12\"\n" +
+	"\rrent_pool_ppm\x18$ \x01(\x03R\vrentPoolPpm\x12%\n" +
+	"\x0eclearings_kept\x18% \x01(\x03R\rclearingsKept:\x1a\x8a\xe7\xb0*\x15nexara/x/tasks/Params*\xc1\x01\n" +
 	"\n" +
 	"ShardState\x12\x1b\n" +
 	"\x17SHARD_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -2924,29 +3122,30 @@ func file_nexara_tasks_v1_tasks_proto_rawDescGZIP() []byte {
 }
 
 var file_nexara_tasks_v1_tasks_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_nexara_tasks_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_nexara_tasks_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_nexara_tasks_v1_tasks_proto_goTypes = []any{
-	(ShardState)(0),     // 0: nexara.tasks.v1.ShardState
-	(LeaseState)(0),     // 1: nexara.tasks.v1.LeaseState
-	(LeaseKind)(0),      // 2: nexara.tasks.v1.LeaseKind
-	(DeclineReason)(0),  // 3: nexara.tasks.v1.DeclineReason
-	(*Resources)(nil),   // 4: nexara.tasks.v1.Resources
-	(*Ask)(nil),         // 5: nexara.tasks.v1.Ask
-	(*Shape)(nil),       // 6: nexara.tasks.v1.Shape
-	(*Offer)(nil),       // 7: nexara.tasks.v1.Offer
-	(*Standing)(nil),    // 8: nexara.tasks.v1.Standing
-	(*ShardCounts)(nil), // 9: nexara.tasks.v1.ShardCounts
-	(*Job)(nil),         // 10: nexara.tasks.v1.Job
-	(*ShardRange)(nil),  // 11: nexara.tasks.v1.ShardRange
-	(*Custody)(nil),     // 12: nexara.tasks.v1.Custody
-	(*Result)(nil),      // 13: nexara.tasks.v1.Result
-	(*Lease)(nil),       // 14: nexara.tasks.v1.Lease
-	(*Payout)(nil),      // 15: nexara.tasks.v1.Payout
-	(*Clearing)(nil),    // 16: nexara.tasks.v1.Clearing
-	(*Totals)(nil),      // 17: nexara.tasks.v1.Totals
-	(*ShapeRecord)(nil), // 18: nexara.tasks.v1.ShapeRecord
-	(*Tombstone)(nil),   // 19: nexara.tasks.v1.Tombstone
-	(*Params)(nil),      // 20: nexara.tasks.v1.Params
+	(ShardState)(0),       // 0: nexara.tasks.v1.ShardState
+	(LeaseState)(0),       // 1: nexara.tasks.v1.LeaseState
+	(LeaseKind)(0),        // 2: nexara.tasks.v1.LeaseKind
+	(DeclineReason)(0),    // 3: nexara.tasks.v1.DeclineReason
+	(*Resources)(nil),     // 4: nexara.tasks.v1.Resources
+	(*Ask)(nil),           // 5: nexara.tasks.v1.Ask
+	(*Shape)(nil),         // 6: nexara.tasks.v1.Shape
+	(*Offer)(nil),         // 7: nexara.tasks.v1.Offer
+	(*Standing)(nil),      // 8: nexara.tasks.v1.Standing
+	(*ShardCounts)(nil),   // 9: nexara.tasks.v1.ShardCounts
+	(*Job)(nil),           // 10: nexara.tasks.v1.Job
+	(*ShardRange)(nil),    // 11: nexara.tasks.v1.ShardRange
+	(*Custody)(nil),       // 12: nexara.tasks.v1.Custody
+	(*Result)(nil),        // 13: nexara.tasks.v1.Result
+	(*Lease)(nil),         // 14: nexara.tasks.v1.Lease
+	(*Payout)(nil),        // 15: nexara.tasks.v1.Payout
+	(*ClearingPrice)(nil), // 16: nexara.tasks.v1.ClearingPrice
+	(*Clearing)(nil),      // 17: nexara.tasks.v1.Clearing
+	(*Totals)(nil),        // 18: nexara.tasks.v1.Totals
+	(*ShapeRecord)(nil),   // 19: nexara.tasks.v1.ShapeRecord
+	(*Tombstone)(nil),     // 20: nexara.tasks.v1.Tombstone
+	(*Params)(nil),        // 21: nexara.tasks.v1.Params
 }
 var file_nexara_tasks_v1_tasks_proto_depIdxs = []int32{
 	4,  // 0: nexara.tasks.v1.Shape.need:type_name -> nexara.tasks.v1.Resources
@@ -2961,12 +3160,13 @@ var file_nexara_tasks_v1_tasks_proto_depIdxs = []int32{
 	2,  // 9: nexara.tasks.v1.Lease.kind:type_name -> nexara.tasks.v1.LeaseKind
 	1,  // 10: nexara.tasks.v1.Lease.state:type_name -> nexara.tasks.v1.LeaseState
 	13, // 11: nexara.tasks.v1.Lease.result:type_name -> nexara.tasks.v1.Result
-	6,  // 12: nexara.tasks.v1.ShapeRecord.shape:type_name -> nexara.tasks.v1.Shape
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	16, // 12: nexara.tasks.v1.Clearing.prices:type_name -> nexara.tasks.v1.ClearingPrice
+	6,  // 13: nexara.tasks.v1.ShapeRecord.shape:type_name -> nexara.tasks.v1.Shape
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_nexara_tasks_v1_tasks_proto_init() }
@@ -2980,7 +3180,7 @@ func file_nexara_tasks_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nexara_tasks_v1_tasks_proto_rawDesc), len(file_nexara_tasks_v1_tasks_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

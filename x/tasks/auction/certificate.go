@@ -1,0 +1,146 @@
+package auction
+
+import (
+	"cmp"
+	"slices"
+)
+
+// PriceScale is one unex in the unit of a resource's price: prices per unit of a resource are far below one
+// micro-NEX, so they are counted in 2^-19 unex.
+const PriceScale = int64(1) << priceShift
+
+const priceShift = 19
+
+// Dimensions of a priced vector: the resources, the bond, the leases.
+const (
+	// BondDim is a NexCore's free bond, in unex.
+	BondDim = NumResources
+	// LeaseDim is a NexCore's room for leases, in 2^-19 leases.
+	LeaseDim = NumResources + 1
+	// NumDims is the length of a priced vector.
+	NumDims = NumResources + 2
+)
+
+// Dims is a vector of needs, of capacity or of prices: the resources, then BondDim and LeaseDim.
+type Dims [NumDims]int64
+
+// Prices are what the capacity of one NexCore is worth to the requesters that compete for it: scarcity rent,
+// above the ask. Both parts add up; all are 0 where nothing is scarce.
+type Prices struct {
+	Slot int64 // of room for one shard, unex
+	Tie  int64 // of the same in the second order, ties; any sign where Slot > 0
+	Dims Dims  // per unit of each dimension, in 2^-19 unex
+}
+
+// Priced are the prices of one NexCore in a certificate.
+type Priced struct {
+	NexCoreID uint64
+	Prices
+	Width int64 // greatest less least optimal slot price, unex; 0 unless the certificate is exact
+}
+
+// Hint is a price of the clearing before, to start from.
+type Hint struct {
+	NexCoreID uint64
+	Prices
+}
+
+// Step of a proof that prices are least: Entry keeps this NexCore's price from being lower, for it would move
+// there, from the NexCore Parent where it has a shard, or from no match at all.
+type Step struct {
+	NexCoreID uint64
+	JobID     uint64 // the entry, by job and first shard
+	First     int64
+	Parent    uint64 // an earlier step's NexCore, or one without a price; 0: a shard without a match
+}
+
+// Certificate lets anyone bound what an allocation left on the table, in one pass over the edges.
+type Certificate struct {
+	Prices []Priced // NexCores with a price other than 0, ascending by number
+	// Exact says that the allocation is the best one and, among equals, the one that the ties name; that the
+	// prices are the least that prove it; and that Proof shows it.
+	Exact bool
+	Proof []Step // one for each priced NexCore, each after its parent; nil unless Exact
+}
+
+// GapPPM is (bound - welfare) / bound in millionths, rounded up; 0 when the bound is 0.
+func GapPPM(bound, welfare int64) int64 {
+	if bound <= 0 || welfare >= bound {
+		return 0
+	}
+	return mulDivCeil(bound-welfare, PPM, bound)
+}
+
+// addHints keeps the hints of NexCores in the model, one each, and clears negative prices.
+func (m *Model) addHints(hints []Hint) {
+	for _, h := range hints {
+		if m.findSupply(h.NexCoreID) < 0 {
+			continue
+		}
+		h.Slot = min(max(h.Slot, 0), MaxLimit)
+		for i := range h.Dims {
+			h.Dims[i] = max(h.Dims[i], 0)
+		}
+		m.hints = append(m.hints, h)
+	}
+	slices.SortStableFunc(m.hints, func(a, b Hint) int { return cmp.Compare(a.NexCoreID, b.NexCoreID) })
+	m.hints = slices.CompactFunc(m.hints, func(a, b Hint) bool { return a.NexCoreID == b.NexCoreID })
+}
+
+// slots is how many shards each NexCore can hold at most, whatever their mix: n of them need n times the least
+// need of its edges in every resource. Where all needs are the same it is exact: then the market is a network.
+// No more shards than the model has.
+func (m *Model) slots() []int64 {
+	least := make([]Resources, len(m.supplies))
+	seen := make([]bool, len(m.supplies))
+	for i := range m.shapes {
+		need := &m.shapes[i].Need
+		edges := m.Edges(i)
+		for j := range edges {
+			s := edges[j].Supply
+			for r, v := range need {
+				if !seen[s] || v < least[s][r] {
+					least[s][r] = v
+				}
+			}
+			seen[s] = true
+		}
+	}
+	slots := make([]int64, len(m.supplies))
+	for i := range slots {
+		if !seen[i] {
+			continue
+		}
+		slots[i] = m.coverage.Shards
+		for r, v := range least[i] {
+			if v > 0 {
+				slots[i] = min(slots[i], m.supplies[i].Free[r]/v)
+			}
+		}
+	}
+	return slots
+}
+
+// leaseShare is the least part of a lease, in 2^-19, that one shard of a class takes: a lease holds shards of
+// one entry, at most LeaseMax.
+func (m *Model) leaseShare(c *classRow) int64 {
+	most := int64(1)
+	for _, e := range c.entries {
+		most = max(most, m.entries[e].Count)
+	}
+	return PriceScale / min(most, m.params.LeaseMax)
+}
+
+// bondShare is the least part of a bond that one shard at a price locks, unex: what a lock rounds up, this
+// rounds down.
+func (m *Model) bondShare(price int64) int64 { return mulDivFloor(price, m.params.LockPPM, PPM) }
+
+// capacity is a NexCore's vector: what is free, the free bond, the room for leases; negative counts as none.
+func (s *supplyRow) capacity() (d Dims) {
+	for r, v := range s.Free {
+		d[r] = max(v, 0)
+	}
+	d[BondDim] = max(s.FreeBond, 0)
+	d[LeaseDim] = min(max(s.LeaseSlots, 0), BoundShards) * PriceScale
+	return d
+}

@@ -1,0 +1,293 @@
+package auction
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// What is wrong with a certificate or with what follows from it.
+var (
+	ErrPriceVector = errors.New("prices are malformed")
+	ErrBound       = errors.New("the bound is not what the prices give")
+	ErrGap         = errors.New("an exact certificate leaves a gap")
+	ErrFill        = errors.New("shards are not filled in canonical order")
+	ErrTie         = errors.New("among equals not the allocation that the ties name")
+	ErrProof       = errors.New("prices are not proved to be the least")
+	ErrRent        = errors.New("a match has a rent that its price of capacity does not give")
+)
+
+// tieBonus is what a match adds to the second order: among allocations of equal welfare the greatest sum
+// stands, so that more shards come before fewer and then the hashes of the seed decide. 1 to 2^20.
+func tieBonus(e *Edge) int64 { return int64(tieSpan - e.Tie>>(64-tieBits)) }
+
+const (
+	tieBits = 20
+	tieSpan = uint64(1) << tieBits
+	// maxTie bounds a tie price, so that their sums over all shards stay in int64.
+	maxTie = int64(1) << 34
+)
+
+// pairOf is a value in the order of money first and ties second.
+type pairOf struct{ money, tie int64 }
+
+func (a pairOf) compare(b pairOf) int {
+	return cmp.Or(cmp.Compare(a.money, b.money), cmp.Compare(a.tie, b.tie))
+}
+
+// checkCertificate verifies what an allocation says about its quality, in one pass over the edges, from the
+// model and the matches alone.
+func (m *Model) checkCertificate(a *Allocation) error {
+	prices, err := m.checkPrices(a.Certificate.Prices)
+	if err != nil {
+		return err
+	}
+	if bound := m.bound(prices); bound != a.Bound || bound < a.Welfare {
+		return fmt.Errorf("%w: %d unex, not %d", ErrBound, bound, a.Bound)
+	}
+	for i := range a.Matches {
+		match := &a.Matches[i]
+		at := m.holding(match.JobID, match.First)
+		c := &m.entries[at]
+		e := m.edge(c.ShapeIndex, m.findSupply(match.NexCoreID))
+		if e == nil { // the rules hold, so an edge is missing: the model contradicts itself
+			return fmt.Errorf("match %d: %w", i, ErrIneligible)
+		}
+		share := m.leaseShare(&m.classes[c.class])
+		if want := m.rent(c, e, &prices[e.Supply], share); match.Rent != want {
+			return fmt.Errorf("match %d, job %d shard %d: %w: %d unex, not %d", i, match.JobID, match.First, ErrRent, match.Rent, want)
+		}
+	}
+	if !a.Certificate.Exact {
+		if len(a.Certificate.Proof) > 0 {
+			return fmt.Errorf("%w: a proof without an exact certificate", ErrProof)
+		}
+		return nil
+	}
+	if a.Bound != a.Welfare {
+		return fmt.Errorf("%w: bound %d, welfare %d unex", ErrGap, a.Bound, a.Welfare)
+	}
+	used, err := m.checkFill(a)
+	if err != nil {
+		return err
+	}
+	if err := m.checkTies(a, prices); err != nil {
+		return err
+	}
+	return m.checkProof(a, prices, used)
+}
+
+// checkPrices brings the prices of a certificate into the order of supplies.
+func (m *Model) checkPrices(list []Priced) ([]Prices, error) {
+	prices := make([]Prices, len(m.supplies))
+	for i := range list {
+		p := &list[i]
+		at := m.findSupply(p.NexCoreID)
+		switch {
+		case at < 0 || i > 0 && list[i-1].NexCoreID >= p.NexCoreID:
+			return nil, fmt.Errorf("%w: NexCore %d is unknown or out of order", ErrPriceVector, p.NexCoreID)
+		case p.Slot < 0 || p.Slot > MaxLimit || p.Slot == 0 && p.Tie < 0 || p.Tie > maxTie || p.Tie < -maxTie:
+			return nil, fmt.Errorf("%w: NexCore %d has slot price %d, tie %d", ErrPriceVector, p.NexCoreID, p.Slot, p.Tie)
+		case slices.Min(p.Dims[:]) < 0 || p.Width < 0 || p.Width > MaxLimit || p.Prices == (Prices{}):
+			return nil, fmt.Errorf("%w: NexCore %d has a price below 0 or none", ErrPriceVector, p.NexCoreID)
+		}
+		prices[at] = p.Prices
+	}
+	return prices, nil
+}
+
+// rent is what a shard of an entry pays for scarce capacity on an edge, unex: at most what the limit leaves
+// over cost, for outside the exact case prices of capacity may pass what a match is worth.
+func (m *Model) rent(entry *entryRow, e *Edge, p *Prices, leaseShare int64) int64 {
+	if *p == (Prices{}) {
+		return 0
+	}
+	rent := int64(rentOf(p, &m.shapes[entry.ShapeIndex].Need, m.bondShare(e.Price), leaseShare) >> priceShift)
+	return min(rent, entry.usable-e.Cost)
+}
+
+// edge finds the edge of a shape and a supply, nil without one.
+func (m *Model) edge(shape, supply int) *Edge {
+	edges := m.Edges(shape)
+	at, found := slices.BinarySearchFunc(edges, int32(supply), func(e Edge, s int32) int { return cmp.Compare(e.Supply, s) })
+	if !found {
+		return nil
+	}
+	return &edges[at]
+}
+
+// checkFill verifies which shards are matched and where each goes: within a class and level from the highest
+// limit down, within a class in the order of layout. It returns how many shards of each entry are matched.
+func (m *Model) checkFill(a *Allocation) (used []int64, err error) {
+	used = make([]int64, len(m.entries))
+	load := make([][]placing, len(m.classes)) // one placing for each match, in order of (job, first)
+	for i := range a.Matches {
+		match := &a.Matches[i]
+		at := m.holding(match.JobID, match.First)
+		if match.First != m.entries[at].First+used[at] {
+			return nil, fmt.Errorf("job %d shard %d: %w", match.JobID, match.First, ErrFill)
+		}
+		used[at] += match.Count
+		class := m.entries[at].class
+		load[class] = append(load[class], placing{int32(at), int32(m.findSupply(match.NexCoreID)), match.Count})
+	}
+	place := make([]int32, len(m.entries)) // in the fill order of its class
+	for i := range m.classes {
+		c := &m.classes[i]
+		open := make([]bool, m.levels(c)) // a shard of this level has no match
+		for j, at := range c.entries {
+			e := &m.entries[at]
+			place[at] = int32(j)
+			if used[at] > 0 && open[e.level] {
+				return nil, fmt.Errorf("job %d shard %d: %w", e.JobID, e.First, ErrFill)
+			}
+			open[e.level] = open[e.level] || used[at] < e.Count
+		}
+		if err := m.checkDeal(c, load[i], place); err != nil {
+			return nil, err
+		}
+	}
+	return used, nil
+}
+
+// checkDeal verifies that entries in order meet NexCores in order: no later entry has an earlier NexCore.
+func (m *Model) checkDeal(c *classRow, matches []placing, place []int32) error {
+	slices.SortStableFunc(matches, func(x, y placing) int {
+		a, b := &m.entries[x.entry], &m.entries[y.entry]
+		return cmp.Or(cmp.Compare(b.level, a.level), cmp.Compare(place[x.entry], place[y.entry]))
+	})
+	for i := 1; i < len(matches); i++ {
+		x, y := m.edge(c.shape, int(matches[i-1].edge)), m.edge(c.shape, int(matches[i].edge))
+		if cmp.Or(cmp.Compare(y.Level, x.Level), cmp.Compare(x.Cost, y.Cost), cmp.Compare(x.Tie, y.Tie)) > 0 {
+			e := &m.entries[matches[i].entry]
+			return fmt.Errorf("job %d shard %d: %w", e.JobID, e.First, ErrFill)
+		}
+	}
+	return nil
+}
+
+// checkTies does for pairs (welfare, ties) what bound does for welfare: no allocation of this welfare has a
+// greater sum of tie bonuses than the prices allow, and this one has that sum.
+func (m *Model) checkTies(a *Allocation, prices []Prices) error {
+	have, allowed, priced := int64(0), int64(0), int64(0)
+	for i := range a.Matches {
+		match := &a.Matches[i]
+		e := m.edge(m.entries[m.holding(match.JobID, match.First)].ShapeIndex, m.findSupply(match.NexCoreID))
+		have += match.Count * tieBonus(e)
+	}
+	slots := m.slots()
+	for i := range prices {
+		p := &prices[i]
+		if *p == (Prices{}) {
+			continue
+		}
+		// A priced NexCore is full, or the gap were not 0: so its slots are at most the shards of the model.
+		if priced += slots[i]; priced > m.coverage.Shards || p.Dims != (Dims{}) {
+			return fmt.Errorf("%w: NexCore %d is priced and not full", ErrTie, m.supplies[i].ID)
+		}
+		allowed += slots[i] * p.Tie
+	}
+	var value []pairOf
+	for i := range m.classes {
+		c := &m.classes[i]
+		value = append(value[:0], make([]pairOf, m.levels(c))...)
+		m.pairValues(c, prices, value)
+		for _, at := range c.entries {
+			e := &m.entries[at]
+			v := value[e.level]
+			switch {
+			case e.usable > v.money:
+				allowed -= e.Count * v.tie
+			case e.usable == v.money:
+				allowed += e.Count * max(0, -v.tie)
+			}
+		}
+	}
+	if have != allowed {
+		return fmt.Errorf("%w: bonus %d, best %d", ErrTie, have, allowed)
+	}
+	return nil
+}
+
+// pairValues is values in pairs: the least (cost + slot price, tie price - bonus) that each level sees.
+func (m *Model) pairValues(c *classRow, prices []Prices, value []pairOf) {
+	for i := range value {
+		value[i] = pairOf{money: 2 * unpayable}
+	}
+	for i := range c.edges {
+		e := &c.edges[i]
+		if int(e.Level) >= len(value) {
+			continue
+		}
+		p := &prices[e.Supply]
+		v := pairOf{e.Cost + p.Slot, p.Tie - tieBonus(e)}
+		if v.compare(value[e.Level]) < 0 {
+			value[e.Level] = v
+		}
+	}
+	for i := 1; i < len(value); i++ {
+		if value[i-1].compare(value[i]) < 0 {
+			value[i] = value[i-1]
+		}
+	}
+}
+
+// checkProof verifies that no priced NexCore could be cheaper: by induction over the steps, each price is
+// exactly what keeps one entry from moving there, from no match or from a NexCore that could not be cheaper
+// either.
+func (m *Model) checkProof(a *Allocation, prices []Prices, used []int64) error {
+	if len(a.Certificate.Proof) != len(a.Certificate.Prices) {
+		return fmt.Errorf("%w: %d steps for %d prices", ErrProof, len(a.Certificate.Proof), len(a.Certificate.Prices))
+	}
+	proved := make([]bool, len(m.supplies))
+	for i := range a.Certificate.Proof {
+		if err := m.checkStep(a, &a.Certificate.Proof[i], prices, used, proved); err != nil {
+			return fmt.Errorf("step %d, NexCore %d: %w", i, a.Certificate.Proof[i].NexCoreID, err)
+		}
+	}
+	return nil
+}
+
+func (m *Model) checkStep(a *Allocation, step *Step, prices []Prices, used []int64, proved []bool) error {
+	node, at := m.findSupply(step.NexCoreID), m.find(step.JobID, step.First)
+	if node < 0 || at < 0 || proved[node] || prices[node] == (Prices{}) {
+		return ErrProof
+	}
+	entry := &m.entries[at]
+	e := m.edge(entry.ShapeIndex, node)
+	if e == nil || e.Level > entry.level || entry.excludes(step.NexCoreID) {
+		return ErrProof
+	}
+	keeps := pairOf{entry.usable, 0} // what the entry pays elsewhere, at least: all it has, or the parent's
+	if step.Parent == 0 {
+		if used[at] == entry.Count {
+			return ErrProof
+		}
+	} else {
+		parent := m.findSupply(step.Parent)
+		if parent < 0 || !proved[parent] && prices[parent] != (Prices{}) || !hasShard(a, entry, step.Parent) {
+			return ErrProof
+		}
+		from := m.edge(entry.ShapeIndex, parent)
+		keeps = pairOf{from.Cost + prices[parent].Slot, prices[parent].Tie - tieBonus(from)}
+	}
+	if (pairOf{e.Cost + prices[node].Slot, prices[node].Tie - tieBonus(e)}) != keeps {
+		return ErrProof
+	}
+	proved[node] = true
+	return nil
+}
+
+// hasShard says whether a NexCore has a match with shards of an entry.
+func hasShard(a *Allocation, entry *entryRow, nexcore uint64) bool {
+	i, _ := slices.BinarySearchFunc(a.Matches, entry, func(x Match, e *entryRow) int {
+		return cmp.Or(cmp.Compare(x.JobID, e.JobID), cmp.Compare(x.First, e.First))
+	})
+	for ; i < len(a.Matches) && a.Matches[i].JobID == entry.JobID && a.Matches[i].First < entry.First+entry.Count; i++ {
+		if a.Matches[i].NexCoreID == nexcore {
+			return true
+		}
+	}
+	return false
+}

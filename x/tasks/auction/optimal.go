@@ -1,0 +1,191 @@
+package auction
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Optimal is the market's solver. What nobody competes for goes to its cheapest NexCores, and that is the best
+// there is. Where every shard takes one like slot of a NexCore the market is a network: the best flow, exactly,
+// with the least prices that prove it. Elsewhere an allocation directed by prices, never below Greedy's, with an
+// honest bound.
+type Optimal struct{}
+
+// Name implements Solver.
+func (Optimal) Name() string { return "optimal" }
+
+// Solve implements Solver. Work counts edges looked at.
+func (Optimal) Solve(m *Model, b Budget) (Allocation, error) {
+	if b.Steps <= 0 {
+		return Allocation{}, ErrBudget
+	}
+	s := &search{m: m, left: b.Steps, slots: m.slots()}
+	a, done := s.uncontended()
+	if !done && m.uniform() {
+		a, done = s.network()
+	}
+	if !done {
+		var err error
+		if a, err = s.directed(); err != nil {
+			return Allocation{}, err
+		}
+	}
+	a.Work = b.Steps - max(s.left, 0)
+	return a, nil
+}
+
+// search is one run of Optimal.
+type search struct {
+	m     *Model
+	left  int64 // steps
+	slots []int64
+}
+
+func (s *search) spend(steps int64) bool {
+	s.left -= steps
+	return s.left >= 0
+}
+
+// uncontended gives each shard the cheapest NexCore that it sees; done is false if they do not all fit. Then no
+// allocation is better, at prices of 0.
+func (s *search) uncontended() (Allocation, bool) {
+	m := s.m
+	if !s.spend(int64(len(m.edges) + len(m.entries))) {
+		return Allocation{}, false
+	}
+	deals := make([][]placing, len(m.classes))
+	for i := range m.classes {
+		c := &m.classes[i]
+		best := make([]int32, m.levels(c))
+		for l := range best {
+			best[l] = -1
+		}
+		for j := range c.edges {
+			e := &c.edges[j]
+			if int(e.Level) < len(best) && (best[e.Level] < 0 || costOf(e).compare(costOf(&c.edges[best[e.Level]])) < 0) {
+				best[e.Level] = int32(j)
+			}
+		}
+		for l := 1; l < len(best); l++ {
+			if b := best[l-1]; b >= 0 && (best[l] < 0 || costOf(&c.edges[b]).compare(costOf(&c.edges[best[l]])) < 0) {
+				best[l] = b
+			}
+		}
+		taken, load := make([]int64, len(c.entries)), make([]int64, len(c.edges))
+		for j, at := range c.entries {
+			e := &m.entries[at]
+			if b := best[e.level]; b >= 0 && c.edges[b].Cost <= e.usable {
+				taken[j] = e.Count
+				load[b] += e.Count
+			}
+		}
+		deals[i] = m.layout(c, taken, load)
+	}
+	a, fits := m.lease(deals)
+	if !fits {
+		return Allocation{}, false
+	}
+	a.Certificate.Exact = true
+	m.certify(&a)
+	return a, true
+}
+
+// uniform says whether every NexCore sees needs of one kind only.
+func (m *Model) uniform() bool {
+	need := make([]*Resources, len(m.supplies))
+	for i := range m.shapes {
+		edges := m.Edges(i)
+		for j := range edges {
+			s := edges[j].Supply
+			if need[s] != nil && *need[s] != m.shapes[i].Need {
+				return false
+			}
+			need[s] = &m.shapes[i].Need
+		}
+	}
+	return true
+}
+
+// lease turns deals into matches; fits is false if bond or room for leases did not last. Beyond MaxMatches the
+// matches of least welfare are cut.
+func (m *Model) lease(deals [][]placing) (a Allocation, fits bool) {
+	rooms := m.rooms()
+	fits = true
+	next := make([]int64, len(m.entries))
+	for i := range m.classes {
+		c := &m.classes[i]
+		for _, d := range deals[i] {
+			left := m.leaseOut(&a, c, &c.edges[d.edge], d, rooms, next)
+			fits = fits && left == 0
+		}
+	}
+	a.Unmatched = m.coverage.Shards - a.Matched
+	if int64(len(a.Matches)) > m.params.MaxMatches {
+		m.cutMatches(&a)
+	}
+	sortMatches(a.Matches)
+	return a, fits
+}
+
+// leaseOut makes leases of one placing and returns how many shards found no room.
+func (m *Model) leaseOut(a *Allocation, c *classRow, e *Edge, d placing, rooms []room, next []int64) (left int64) {
+	entry, need := &m.entries[d.entry], &m.shapes[c.shape].Need
+	r := &rooms[e.Supply]
+	for left = d.count; left > 0; {
+		n := min(left, r.fit(need, e.Price, &m.params))
+		if n == 0 {
+			return left
+		}
+		r.take(need, e.Price, n, &m.params)
+		a.add(Match{
+			JobID: entry.JobID, First: entry.First + next[d.entry], Count: n, NexCoreID: m.supplies[e.Supply].ID,
+			Price: e.Price, Welfare: n * (entry.usable - e.Cost),
+		})
+		next[d.entry] += n
+		left -= n
+	}
+	return left
+}
+
+func (a *Allocation) add(match Match) {
+	a.Matches = append(a.Matches, match)
+	a.Welfare += match.Welfare
+	a.Matched += match.Count
+}
+
+// cutMatches keeps the MaxMatches matches of most welfare.
+func (m *Model) cutMatches(a *Allocation) {
+	slices.SortFunc(a.Matches, func(x, y Match) int {
+		return cmp.Or(cmp.Compare(y.Welfare, x.Welfare), cmp.Compare(x.JobID, y.JobID), cmp.Compare(x.First, y.First))
+	})
+	kept := a.Matches[:m.params.MaxMatches]
+	*a = Allocation{Cut: true}
+	for _, match := range kept {
+		a.add(match)
+	}
+	a.Unmatched = m.coverage.Shards - a.Matched
+}
+
+func sortMatches(matches []Match) {
+	slices.SortFunc(matches, func(x, y Match) int {
+		return cmp.Or(cmp.Compare(x.JobID, y.JobID), cmp.Compare(x.First, y.First))
+	})
+}
+
+// certify sets what follows from the prices of a certificate: the bound and the rent of each match. It takes
+// the claim to be exact back where the bound does not reach down to the welfare.
+func (m *Model) certify(a *Allocation) {
+	prices := make([]Prices, len(m.supplies))
+	for _, p := range a.Certificate.Prices {
+		prices[m.findSupply(p.NexCoreID)] = p.Prices
+	}
+	if a.Bound = m.bound(prices); a.Bound > a.Welfare {
+		a.Certificate.Exact, a.Certificate.Proof = false, nil
+	}
+	for i := range a.Matches {
+		match := &a.Matches[i]
+		entry := &m.entries[m.holding(match.JobID, match.First)]
+		e := m.edge(entry.ShapeIndex, m.findSupply(match.NexCoreID))
+		match.Rent = m.rent(entry, e, &prices[e.Supply], m.leaseShare(&m.classes[entry.class]))
+	}
+}

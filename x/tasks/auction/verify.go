@@ -1,0 +1,134 @@
+package auction
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// What Verify can find beyond the errors of DecodeFile and Check.
+var (
+	ErrDigest   = errors.New("the file is not the one whose digest is in the record")
+	ErrRecord   = errors.New("the record says something else")
+	ErrRejected = errors.New("an item of the book breaks a bound")
+	ErrSolution = errors.New("solving again gives another allocation")
+)
+
+// Claim is what the chain's record says about a clearing.
+type Claim struct {
+	Height  int64
+	Digest  [32]byte // of the model file
+	Solver  string
+	Welfare int64 // unex
+	Bound   int64 // unex
+	GapPPM  int64
+	Work    int64
+	Exact   bool
+	Prices  []Priced
+}
+
+// Finding is one step of a verification that held.
+type Finding struct {
+	Step   string `json:"step"`
+	Detail string `json:"detail"`
+}
+
+// Verify recomputes a clearing from its model file alone and compares it with what the chain's record claims. It
+// returns the steps that held and the first error, wrapped with the name of its step: nil is PASS.
+func Verify(data []byte, claim Claim) (held []Finding, err error) {
+	step := func(name string, work func() (string, error)) {
+		if err != nil {
+			return
+		}
+		var detail string
+		if detail, err = work(); err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+			return
+		}
+		held = append(held, Finding{name, detail})
+	}
+	var file *File
+	var model *Model
+	step("digest", func() (string, error) {
+		digest := FileDigest(data)
+		if digest != claim.Digest {
+			return "", fmt.Errorf("%w: %x, not %x", ErrDigest, digest, claim.Digest)
+		}
+		return fmt.Sprintf("%x of %d bytes", digest[:8], len(data)), nil
+	})
+	step("decode", func() (detail string, err error) {
+		if file, err = DecodeFile(data); err != nil {
+			return "", err
+		}
+		b := &file.Book
+		return fmt.Sprintf("%d shapes, %d offers, %d entries", len(b.Shapes), len(b.Supplies), len(b.Entries)), nil
+	})
+	step("model", func() (detail string, err error) {
+		if model, err = NewModel(file.Book); err != nil {
+			return "", err
+		}
+		if rejected := model.Rejected(); len(rejected) > 0 {
+			return "", fmt.Errorf("%w: %w", ErrRejected, rejected[0].Err)
+		}
+		c := model.Coverage()
+		return fmt.Sprintf("%d edges; %d of %d shards covered", model.NumEdges(), c.Shards, c.ShardsTotal), nil
+	})
+	step("allocation", func() (string, error) {
+		if err := Check(model, file.Allocation); err != nil {
+			return "", err
+		}
+		a := &file.Allocation
+		proof := "a bound"
+		if a.Certificate.Exact {
+			proof = fmt.Sprintf("exact, least prices by %d steps", len(a.Certificate.Proof))
+		}
+		return fmt.Sprintf("%d shards in %d leases; welfare %d, bound %d unex: %s", a.Matched, len(a.Matches), a.Welfare, a.Bound, proof), nil
+	})
+	step("record", func() (string, error) { return "", file.compare(claim) })
+	step("solve", func() (string, error) { return file.again(model) })
+	return held, err
+}
+
+// compare checks each figure of a claim against the file.
+func (f *File) compare(claim Claim) error {
+	a := &f.Allocation
+	for _, c := range [...]struct {
+		name        string
+		file, claim int64
+	}{
+		{"height", f.Height, claim.Height},
+		{"welfare", a.Welfare, claim.Welfare},
+		{"bound", a.Bound, claim.Bound},
+		{"gap_ppm", GapPPM(a.Bound, a.Welfare), claim.GapPPM},
+		{"work", a.Work, claim.Work},
+	} {
+		if c.file != c.claim {
+			return fmt.Errorf("%w: %s is %d, the record has %d", ErrRecord, c.name, c.file, c.claim)
+		}
+	}
+	switch {
+	case f.Solver != claim.Solver:
+		return fmt.Errorf("%w: solver is %q, the record has %q", ErrRecord, f.Solver, claim.Solver)
+	case a.Certificate.Exact != claim.Exact:
+		return fmt.Errorf("%w: exact is %t", ErrRecord, a.Certificate.Exact)
+	case !slices.Equal(a.Certificate.Prices, claim.Prices):
+		return fmt.Errorf("%w: prices differ", ErrRecord)
+	}
+	return nil
+}
+
+// again runs the named solver on the model: every step of it is deterministic.
+func (f *File) again(m *Model) (string, error) {
+	var solver Solver = Optimal{}
+	if f.Solver == (Greedy{}).Name() {
+		solver = Greedy{}
+	}
+	a, err := solver.Solve(m, Budget{Steps: DefaultSteps})
+	if err != nil {
+		return "", err
+	}
+	if solver.Name() != f.Solver || !slices.Equal(a.Matches, f.Allocation.Matches) || a.Work != f.Allocation.Work {
+		return "", ErrSolution
+	}
+	return fmt.Sprintf("%s finds the same in %d steps", f.Solver, a.Work), nil
+}
