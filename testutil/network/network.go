@@ -106,6 +106,8 @@ type Options struct {
 	Logger log.Logger
 	// BaseApp are further options of the SDK for each application.
 	BaseApp []func(*baseapp.BaseApp)
+	// Wire changes each application after it is made, the one under test first, a restarted one again.
+	Wire func(*app.App)
 }
 
 func (o *Options) fill() {
@@ -217,7 +219,11 @@ func start(tb TB, opts Options) (*Chain, error) {
 
 func (c *Chain) newApp(db dbm.DB) (*app.App, error) {
 	options := append([]func(*baseapp.BaseApp){baseapp.SetChainID(ChainID)}, c.opts.BaseApp...)
-	return app.New(c.opts.Logger, db, app.Options{Encoding: &c.Encoding, BaseApp: options})
+	made, err := app.New(c.opts.Logger, db, app.Options{Encoding: &c.Encoding, BaseApp: options})
+	if err == nil && c.opts.Wire != nil {
+		c.opts.Wire(made)
+	}
+	return made, err
 }
 
 // cloneInit copies the request: the application sorts its validators in place.

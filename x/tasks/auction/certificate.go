@@ -39,10 +39,11 @@ type Priced struct {
 	Width int64 // greatest less least optimal slot price, unex; 0 unless the certificate is exact
 }
 
-// Hint is a price of the clearing before, to start from.
+// Hint is a price of the clearing before: where a solver starts, and what why-not says about scarcity.
 type Hint struct {
 	NexCoreID uint64
 	Prices
+	Width int64 // as in Priced
 }
 
 // Step of a proof that prices are least: Entry keeps this NexCore's price from being lower, for it would move
@@ -77,7 +78,7 @@ func (m *Model) addHints(hints []Hint) {
 		if m.findSupply(h.NexCoreID) < 0 {
 			continue
 		}
-		h.Slot = min(max(h.Slot, 0), MaxLimit)
+		h.Slot, h.Width = min(max(h.Slot, 0), MaxLimit), min(max(h.Width, 0), MaxLimit)
 		for i := range h.Dims {
 			h.Dims[i] = max(h.Dims[i], 0)
 		}

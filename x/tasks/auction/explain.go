@@ -42,6 +42,7 @@ type Reasons struct {
 	Rules    [NumRules]RuleCount // indexed by Rule; the zero rule is empty
 	Changes  []Relaxation        // the mildest change of each field, cheapest AllIn first; empty when Eligible > 0
 	Wait     *Relaxation         // cheapest NexCore that only time keeps away; nil if there is none
+	Outbid   *Relaxation         // least limit that would have won room in the clearing of the book's hints; nil without scarcity
 }
 
 // Cheapest is the single relaxation to show: the change of least AllIn, else the wait, else nil.
@@ -90,6 +91,9 @@ func Explain(m *Model, job uint64, first int64) (Reasons, error) {
 		if failed&^timely == 0 {
 			out.offerWait(&p, failed)
 		}
+		if failed&(1<<RuleFreeCapacity) != 0 && failed&^(timely|1<<RulePrice) == 0 {
+			m.offerOutbid(&out, &p)
+		}
 		for f := range best {
 			if c, ok := relax(&p, field(f), failed); ok && (!best[f].ok || c.before(&best[f])) {
 				best[f] = c
@@ -117,6 +121,25 @@ func (r *Reasons) offerWait(p *pair, failed uint32) {
 	all := p.price() + Burn(p.price(), p.params.BurnPPM)
 	if r.Wait == nil || all < r.Wait.AllIn {
 		r.Wait = &Relaxation{Rule: lowestRule(failed), Field: FieldWait, NexCoreID: p.supply.ID, Price: p.price(), AllIn: all}
+	}
+}
+
+// offerOutbid prices what others won: room that was scarce in the clearing before had a price, and a limit above
+// cost and the greatest such price, what the last winner would have paid, would have had it.
+func (m *Model) offerOutbid(out *Reasons, p *pair) {
+	at, found := slices.BinarySearchFunc(m.hints, p.supply.ID, func(h Hint, id uint64) int { return cmp.Compare(h.NexCoreID, id) })
+	if !found {
+		return
+	}
+	rent := rentOf(&m.hints[at].Prices, &p.shape.Need, m.bondShare(p.price()), m.leaseShare(&m.classes[p.entry.class]))
+	beats := p.cost() + int64(rent>>priceShift) + m.hints[at].Width + 1
+	limit := LeastLimit(beats, p.params.BurnPPM)
+	if rent == 0 || beats > MaxLimit || limit > MaxLimit || limit <= p.entry.Limit || out.Outbid != nil && limit >= out.Outbid.AllIn {
+		return
+	}
+	out.Outbid = &Relaxation{
+		Rule: RuleFreeCapacity, Field: "limit", From: strconv.FormatInt(p.entry.Limit, 10), To: strconv.FormatInt(limit, 10),
+		NexCoreID: p.supply.ID, Price: p.price(), AllIn: limit,
 	}
 }
 
@@ -257,6 +280,9 @@ func (r *Reasons) Text() string {
 		fmt.Fprintf(&b, "; NexCore %d could take it later for %d unex a shard, burn included (%s)", c.NexCoreID, c.AllIn, c.Rule)
 	default:
 		fmt.Fprintf(&b, "; %s from %s to %s would match for %d unex a shard, burn included", c.Field, c.From, c.To, c.AllIn)
+	}
+	if o := r.Outbid; o != nil {
+		fmt.Fprintf(&b, "; room was scarce in the last clearing: a limit of %s would have won it on NexCore %d", o.To, o.NexCoreID)
 	}
 	return b.String()
 }

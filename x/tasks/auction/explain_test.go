@@ -123,3 +123,53 @@ func TestExplainLimitIsLeast(t *testing.T) {
 		}
 	}
 }
+
+// Where others won the room, why-not says what it cost: with the limit it names, the same clearing would have
+// given it a place.
+func TestExplainOutbid(t *testing.T) {
+	b := contested()
+	a := mustOptimal(t, mustModel(t, b))
+	after := b
+	after.Supplies = append([]Supply(nil), b.Supplies...)
+	after.Entries = nil
+	for _, p := range a.Certificate.Prices {
+		after.Hints = append(after.Hints, Hint(p))
+	}
+	m := mustModel(t, b)
+	for _, match := range a.Matches {
+		s := &after.Supplies[m.findSupply(match.NexCoreID)]
+		s.Free[CPUMilli] -= 1_000 * match.Count
+		s.Free[MemoryMiB] -= 512 * match.Count
+	}
+	for _, e := range m.unmatched(a.Matches) {
+		entry := b.Entries[e.entry]
+		entry.First, entry.Count = entry.First+int64(e.edge), e.count
+		after.Entries = append(after.Entries, entry)
+	}
+	after2 := mustModel(t, after)
+	for _, e := range after.Entries {
+		reasons, err := Explain(after2, e.JobID, e.First)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reasons.Outbid == nil {
+			t.Fatalf("nothing said about scarcity: %s", reasons.Text())
+		}
+		t.Log(reasons.Text())
+		again := b
+		again.Entries = append([]Entry(nil), b.Entries...)
+		for i := range again.Entries {
+			if again.Entries[i].JobID == e.JobID {
+				again.Entries[i].Limit = reasons.Outbid.AllIn
+				again.Entries[i].First, again.Entries[i].Count = 0, 1
+			}
+		}
+		won := mustOptimal(t, mustModel(t, again))
+		for _, match := range won.Matches {
+			if match.JobID == e.JobID {
+				return
+			}
+		}
+		t.Fatalf("with a limit of %d it is still without a place", reasons.Outbid.AllIn)
+	}
+}

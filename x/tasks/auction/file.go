@@ -120,6 +120,7 @@ func (w *writer) book(b *Book) {
 	for i := range hints {
 		w.uint(hints[i].NexCoreID)
 		w.prices(&hints[i].Prices)
+		w.int(hints[i].Width)
 	}
 }
 
@@ -275,9 +276,10 @@ func (r *reader) book(b *Book) {
 		e.ShapeIndex = int(shape)
 		e.Excluded = list(r, 1, func(x *uint64) { *x = r.uint() })
 	})
-	b.Hints = list(r, 1+2+NumDims, func(h *Hint) {
+	b.Hints = list(r, 1+2+NumDims+1, func(h *Hint) {
 		h.NexCoreID = r.uint()
 		r.prices(&h.Prices)
+		h.Width = r.int()
 	})
 }
 

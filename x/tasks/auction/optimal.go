@@ -39,6 +39,8 @@ type search struct {
 	m     *Model
 	left  int64 // steps
 	slots []int64
+	// partial is a feasible allocation that a first attempt left, without a certificate; nil without one.
+	partial *Allocation
 }
 
 func (s *search) spend(steps int64) bool {

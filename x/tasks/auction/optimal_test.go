@@ -109,7 +109,7 @@ func TestLeastAndGreatestPrices(t *testing.T) {
 	const seed, books = 5, 300
 	t.Logf("seed %d", seed)
 	s := &stream{state: seed}
-	priced, wide := 0, 0
+	priced, wide, brute := 0, 0, 0
 	for range books {
 		b := slotBook(s)
 		m := mustModel(t, b)
@@ -117,8 +117,11 @@ func TestLeastAndGreatestPrices(t *testing.T) {
 		if !a.Certificate.Exact || a.Bound != a.Welfare {
 			t.Fatalf("welfare %d, bound %d, not exact: %+v", a.Welfare, a.Bound, b)
 		}
-		if optimal := optimum(&b); optimal != a.Welfare && b.Params.LeaseMax == 1 {
-			t.Fatalf("welfare %d, optimum %d: %+v", a.Welfare, optimal, b)
+		if a.Matched+a.Unmatched <= 7 { // more take brute force too long
+			brute++
+			if optimal := optimum(&b); optimal != a.Welfare {
+				t.Fatalf("welfare %d, optimum %d: %+v", a.Welfare, optimal, b)
+			}
 		}
 		prices := map[uint64]Priced{}
 		for _, p := range a.Certificate.Prices {
@@ -126,10 +129,13 @@ func TestLeastAndGreatestPrices(t *testing.T) {
 		}
 		for i := range b.Supplies {
 			p := prices[b.Supplies[i].ID]
+			if b.Supplies[i].Free[CPUMilli] < 2 {
+				continue // no slot, no edge, no price
+			}
 			if more := welfareWith(t, b, i, 1) - a.Welfare; p.Slot != more {
 				t.Fatalf("NexCore %d: price %d, a slot more adds %d: %+v", b.Supplies[i].ID, p.Slot, more, b)
 			}
-			if less := a.Welfare - welfareWith(t, b, i, -1); p != (Priced{}) && p.Slot+p.Width != less && b.Supplies[i].Free[CPUMilli] > 1 {
+			if less := a.Welfare - welfareWith(t, b, i, -1); p != (Priced{}) && p.Slot+p.Width != less {
 				t.Fatalf("NexCore %d: greatest price %d, a slot less costs %d: %+v", b.Supplies[i].ID, p.Slot+p.Width, less, b)
 			}
 			if p.Slot > 0 {
@@ -140,7 +146,7 @@ func TestLeastAndGreatestPrices(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d books, %d NexCores priced, %d with a width", books, priced, wide)
+	t.Logf("%d books, %d against brute force, %d NexCores priced, %d with a width", books, brute, priced, wide)
 }
 
 // Nobody pays more than its limit, and equal shards of one class pay equal sums: price, penalty and rent.

@@ -70,7 +70,7 @@ func (k *Keeper) hints(ctx context.Context) ([]auction.Hint, error) {
 	}
 	out := make([]auction.Hint, len(last.Prices))
 	for i, p := range last.Prices {
-		out[i] = auction.Hint{NexCoreID: p.NexcoreId, Prices: auction.Prices{Slot: p.Slot, Tie: p.Tie}}
+		out[i] = auction.Hint{NexCoreID: p.NexcoreId, Prices: auction.Prices{Slot: p.Slot, Tie: p.Tie}, Width: p.Width}
 		copy(out[i].Dims[:], p.Dims)
 	}
 	return out, nil

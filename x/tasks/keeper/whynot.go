@@ -32,6 +32,9 @@ func (k *Keeper) WhyNot(ctx context.Context, id uint64) (*types.QueryWhyNotRespo
 	if err != nil {
 		return nil, err
 	}
+	if book.Hints, err = k.hints(ctx); err != nil {
+		return nil, err
+	}
 	model, err := auction.NewModel(book)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,250 @@
+package auction
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/nexara/nexara/x/tasks/auction/packing"
+)
+
+// Steps of the packing engine for a book.
+const (
+	effortBase    = int64(50_000)
+	effortPerEdge = int64(60)
+)
+
+// directed solves what is no network: needs differ, or bonds or leases are scarce. The packing engine allocates
+// by prices; its result is dealt to entries, filled up greedily where leases were cut differently than it assumed,
+// and stands unless Greedy's is better. The prices bound both.
+func (s *search) directed() (Allocation, error) {
+	m := s.m
+	base, err := Greedy{}.Solve(m, Budget{Steps: max(s.left, 1)})
+	if err != nil {
+		return Allocation{}, err
+	}
+	s.left -= base.Work
+	bound := base.Bound
+	if s.partial != nil && better(s.partial, &base) {
+		base = *s.partial
+		m.certify(&base)
+	}
+	if s.left <= 0 || len(m.edges) == 0 {
+		return base, nil
+	}
+	v := newVector(m, s.slots)
+	// A small book does not use up the block's budget: effort follows its size.
+	effort := min(s.left, effortBase+effortPerEdge*int64(len(v.problem.Edges)))
+	result, err := packing.Solve(&v.problem, packing.Options{MaxSteps: effort, Warm: v.warm(), Start: v.counts(&base)})
+	if err != nil { // the model's bounds are narrower than the engine's: not reached, and greedy stands
+		return base, nil
+	}
+	s.left -= result.Steps
+	best := base
+	a, _ := m.lease(v.deals(result.Count))
+	s.complete(&a)
+	if better(&a, &best) {
+		best = a
+	}
+	best.Certificate = Certificate{Prices: v.prices(result.Price)}
+	m.certify(&best)
+	if best.Bound >= bound { // prices of 0 prove as much
+		best.Certificate = Certificate{}
+		m.certify(&best)
+	}
+	return best, nil
+}
+
+// complete gives shards that have no match to NexCores that still have room, in greedy's order of value.
+func (s *search) complete(a *Allocation) {
+	m := s.m
+	if a.Cut || s.left <= 0 {
+		return
+	}
+	p := pass{m: m, queues: make([]queue, len(m.shapes)), rooms: m.rooms(), left: &s.left, out: *a}
+	sortMatches(p.out.Matches)
+	open := m.unmatched(p.out.Matches)
+	for i := range p.out.Matches {
+		match := &p.out.Matches[i]
+		at := m.findSupply(match.NexCoreID)
+		need := &m.shapes[m.entries[m.holding(match.JobID, match.First)].ShapeIndex].Need
+		p.rooms[at].take(need, match.Price, match.Count, &m.params)
+	}
+	byValue, _ := m.orders()
+	place := make([]int32, len(m.entries))
+	for i, at := range byValue {
+		place[at] = int32(i) + 1
+	}
+	slices.SortStableFunc(open, func(x, y placing) int { return cmp.Compare(place[x.entry], place[y.entry]) })
+	for _, o := range open {
+		e := &m.entries[o.entry]
+		if place[o.entry] == 0 {
+			continue // no NexCore that it can pay
+		}
+		if p.serve(e, e.First+int64(o.edge), o.count); p.out.Cut {
+			break
+		}
+	}
+	*a = p.out
+	a.Unmatched = m.coverage.Shards - a.Matched
+	sortMatches(a.Matches)
+}
+
+// unmatched lists the runs of shards without a match; edge is the run's start in its entry. matches are sorted.
+func (m *Model) unmatched(matches []Match) []placing {
+	var out []placing
+	k := 0
+	for i := range m.entries {
+		e := &m.entries[i]
+		next := e.First
+		for ; k < len(matches) && matches[k].JobID == e.JobID && matches[k].First < e.First+e.Count; k++ {
+			if gap := matches[k].First - next; gap > 0 {
+				out = append(out, placing{int32(i), int32(next - e.First), gap})
+			}
+			next = matches[k].First + matches[k].Count
+		}
+		if gap := e.First + e.Count - next; gap > 0 {
+			out = append(out, placing{int32(i), int32(next - e.First), gap})
+		}
+	}
+	return out
+}
+
+// vector is the book as a packing problem. A class sees all edges that any of its levels sees: layout keeps each
+// entry to its own, and what that leaves over is filled up greedily.
+type vector struct {
+	m       *Model
+	problem packing.Problem
+	edgeOf  [][]int32 // of each class, its edges in the problem; -1
+}
+
+func newVector(m *Model, slots []int64) *vector {
+	v := &vector{m: m, edgeOf: make([][]int32, len(m.classes))}
+	v.problem.Bins = make([]packing.Vector, len(m.supplies))
+	lock := make([]int64, len(m.supplies)) // the dearest of each NexCore's edges, bond
+	for i := range m.edges {
+		e := &m.edges[i]
+		lock[e.Supply] = max(lock[e.Supply], Lock(e.Price, 1, m.params.LockPPM))
+	}
+	bonded, leased := make([]bool, len(m.supplies)), make([]bool, len(m.supplies))
+	for i := range m.supplies {
+		d := m.supplies[i].capacity()
+		for r, c := range d {
+			v.problem.Bins[i][r] = min(c, packing.MaxAmount)
+		}
+		bonded[i] = lock[i] > 0 && m.supplies[i].FreeBond/lock[i] < slots[i]
+		leased[i] = m.supplies[i].LeaseSlots < slots[i]
+	}
+	for i := range m.classes {
+		v.addClass(i, bonded, leased)
+	}
+	return v
+}
+
+func (v *vector) addClass(i int, bonded, leased []bool) {
+	m, p := v.m, &v.problem
+	c := &m.classes[i]
+	group := packing.Group{From: int32(len(p.Edges))}
+	var need packing.Vector
+	copy(need[:], m.shapes[c.shape].Need[:])
+	plain, share := int32(-1), m.leaseShare(c)
+	v.edgeOf[i] = make([]int32, len(c.edges))
+	levels := int32(m.levels(c))
+	for j := range c.edges {
+		e := &c.edges[j]
+		v.edgeOf[i][j] = -1
+		if e.Level >= levels {
+			continue
+		}
+		at := plain
+		if bonded[e.Supply] || leased[e.Supply] {
+			own := need
+			if bonded[e.Supply] {
+				own[BondDim] = m.bondShare(e.Price)
+			}
+			if leased[e.Supply] {
+				own[LeaseDim] = share
+			}
+			at = int32(len(p.Needs))
+			p.Needs = append(p.Needs, own)
+		} else if plain < 0 {
+			plain = int32(len(p.Needs))
+			at = plain
+			p.Needs = append(p.Needs, need)
+		}
+		v.edgeOf[i][j] = int32(len(p.Edges))
+		p.Edges = append(p.Edges, packing.Edge{Bin: e.Supply, Need: at, Cost: e.Cost})
+	}
+	group.To = int32(len(p.Edges))
+	for _, at := range c.entries {
+		e := &m.entries[at]
+		if n := len(group.Tiers); n > 0 && group.Tiers[n-1].Value == e.usable {
+			group.Tiers[n-1].Count += e.Count
+		} else {
+			group.Tiers = append(group.Tiers, packing.Tier{Value: e.usable, Count: e.Count})
+		}
+	}
+	p.Groups = append(p.Groups, group)
+}
+
+// warm are the hints as prices by bin; nil without any.
+func (v *vector) warm() []packing.Vector {
+	if len(v.m.hints) == 0 {
+		return nil
+	}
+	out := make([]packing.Vector, len(v.m.supplies))
+	for _, h := range v.m.hints {
+		at := v.m.findSupply(h.NexCoreID)
+		for d, price := range h.Dims {
+			out[at][d] = min(price, packing.MaxPrice)
+		}
+	}
+	return out
+}
+
+// counts is an allocation as shards by edge.
+func (v *vector) counts(a *Allocation) []int64 {
+	out := make([]int64, len(v.problem.Edges))
+	for i := range a.Matches {
+		match := &a.Matches[i]
+		class := v.m.entries[v.m.holding(match.JobID, match.First)].class
+		c := &v.m.classes[class]
+		at, found := slices.BinarySearchFunc(c.edges, int32(v.m.findSupply(match.NexCoreID)), func(e Edge, s int32) int { return cmp.Compare(e.Supply, s) })
+		if found && v.edgeOf[class][at] >= 0 {
+			out[v.edgeOf[class][at]] += match.Count
+		}
+	}
+	return out
+}
+
+// deals reads shards by edge back: a class fills from its highest limit down.
+func (v *vector) deals(count []int64) [][]placing {
+	m := v.m
+	out := make([][]placing, len(m.classes))
+	for i := range m.classes {
+		c := &m.classes[i]
+		taken, load := make([]int64, len(c.entries)), make([]int64, len(c.edges))
+		total := int64(0)
+		for j, at := range v.edgeOf[i] {
+			if at >= 0 {
+				load[j] = count[at]
+				total += load[j]
+			}
+		}
+		for j, at := range c.entries {
+			taken[j] = min(total, m.entries[at].Count)
+			total -= taken[j]
+		}
+		out[i] = m.layout(c, taken, load)
+	}
+	return out
+}
+
+func (v *vector) prices(list []packing.Vector) []Priced {
+	var out []Priced
+	for i := range list {
+		if p := (Prices{Dims: Dims(list[i])}); p != (Prices{}) {
+			out = append(out, Priced{NexCoreID: v.m.supplies[i].ID, Prices: p})
+		}
+	}
+	return out
+}

@@ -1,0 +1,63 @@
+package auction
+
+import (
+	"github.com/nexara/nexara/x/tasks/auction/flow"
+)
+
+// arcsPerStep is how many arcs the flow engine looks at for one step of the budget.
+const arcsPerStep = 4
+
+// network finds the best flow and its least prices; done is false if its half of the budget ends first or leases
+// do not fit. What it had by then is kept as a candidate.
+func (s *search) network() (Allocation, bool) {
+	m := s.m
+	t := newTransport(m, s.slots)
+	hints := make([]int64, len(m.supplies))
+	for _, h := range m.hints {
+		hints[m.findSupply(h.NexCoreID)] = h.Slot
+	}
+	limit := max(s.left/2, 1) * arcsPerStep
+	result, err := flow.Solve(&t.graph, flow.Options{MaxScanned: limit, MaxPivots: max(limit/256, 1), Start: t.start(hints)})
+	s.left -= result.Scanned / arcsPerStep
+	if err != nil {
+		return Allocation{}, false
+	}
+	deals := t.deals(result.Flow)
+	a, fits := m.lease(deals)
+	if !fits || !result.Optimal {
+		s.partial = &a
+		return Allocation{}, false
+	}
+	prices := t.prices(&result)
+	graph, proved := m.residualOf(deals, prices, s.slots)
+	if !proved {
+		return Allocation{}, false
+	}
+	least, proof := graph.least()
+	greatest := graph.greatest()
+	for i, p := range least {
+		if p != (pairOf{}) {
+			a.Certificate.Prices = append(a.Certificate.Prices, Priced{
+				NexCoreID: m.supplies[i].ID, Prices: Prices{Slot: p.money, Tie: p.tie}, Width: greatest[i] - p.money,
+			})
+		}
+	}
+	a.Certificate.Exact, a.Certificate.Proof = true, proof
+	m.certify(&a)
+	return a, true
+}
+
+// prices reads the value of slots from the potentials of an optimal flow.
+func (t *transport) prices(r *flow.Result) []pairOf {
+	out := make([]pairOf, len(t.m.supplies))
+	for i := range out {
+		if t.slots[i] > 0 {
+			p := pairOf{r.Potential[root] - r.Potential[1+i], r.TiePotential[root] - r.TiePotential[1+i]}
+			if p.compare(pairOf{}) > 0 {
+				out[i] = p
+			}
+		}
+	}
+	return out
+}
+
