@@ -8,6 +8,8 @@ DRIVER ?= container
 GO ?= go
 # No cgo anywhere: one build cache for the daemons, the chain and the tests, and no C compiler to install.
 export CGO_ENABLED := 0
+# The folder of the cluster trace (testutil/lab/README.md says where it comes from).
+LAB_DATA ?= ../shared/data/cluster-trace
 NEXCORE_TARGETS := linux/amd64 linux/arm linux/arm64 linux/riscv64 darwin/arm64
 
 .PHONY: help
@@ -41,6 +43,10 @@ cross: ## nexcore for every platform it runs on
 .PHONY: bench
 bench: ## the figures of docs/bench.md as JSON, with the machine described
 	@bash scripts/bench.sh
+
+.PHONY: lab
+lab: ## the market lab: policies of clearing against each other on a cluster trace, tables and plots in build/lab
+	$(GO) run ./testutil/lab/cmd/marketlab -data $(LAB_DATA) -out $(BUILD)/lab
 
 .PHONY: lint
 lint: ## linters, formatting

@@ -89,8 +89,14 @@ func TestInitMakesAWholeHome(t *testing.T) {
 
 // node makes a block at every question and knows no record.
 func node(t *testing.T, skew time.Duration) string {
+	s := stubNode(skew)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func stubNode(skew time.Duration) *httptest.Server {
 	var height atomic.Int64
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if bytes.Contains(body, []byte(`"status"`)) {
 			fmt.Fprintf(w, `{"result":{"node_info":{"network":"t-1","moniker":"x"},"sync_info":{"latest_block_height":"%d","latest_block_time":%q}}}`,
@@ -99,8 +105,6 @@ func node(t *testing.T, skew time.Duration) string {
 		}
 		fmt.Fprint(w, `{"result":{"response":{"code":22,"codespace":"sdk","log":"not found"}}}`)
 	}))
-	t.Cleanup(s.Close)
-	return s.URL
 }
 
 func TestDoctorAndStartOnAWrongClock(t *testing.T) {

@@ -97,13 +97,13 @@ func (m *Main) showStatus(s provider.Status) error {
 	w := tabwriter.NewWriter(m.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nLEASE\tJOB\tNAME\tSTAGE\tSHARDS\tPROGRESS")
 	for _, l := range s.Leases {
-		done, percent := summarize(l)
+		done, percent := summarise(l)
 		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%d/%d\t%s\n", l.Lease, l.Job, l.Name, l.Stage, done, len(l.Shards), bar(percent))
 	}
 	return w.Flush()
 }
 
-func summarize(l lease.LeaseStatus) (done, percent int) {
+func summarise(l lease.LeaseStatus) (done, percent int) {
 	for _, s := range l.Shards {
 		if s.State == "packed" || s.State == "lost" {
 			done++

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -38,6 +41,14 @@ const (
 	blobFolder = "blobs"
 )
 
+// Bounds of a configuration. The largest sizes and times stay far inside int64 as bytes and nanoseconds.
+const (
+	maxConfigBytes = 64 << 10
+	maxP2P         = 16
+	maxMiB         = 1 << 30
+	maxKeepHours   = 10 * 365 * 24
+)
+
 // DefaultConfig is a gateway beside a local node.
 func DefaultConfig() Config {
 	return Config{
@@ -48,32 +59,62 @@ func DefaultConfig() Config {
 
 // Validate names the first field that cannot be used.
 func (c Config) Validate() error {
-	switch {
-	case c.ChainID == "":
-		return fmt.Errorf("%w: chain_id is empty", ErrConfig)
-	case c.RPC == "":
-		return fmt.Errorf("%w: rpc is empty", ErrConfig)
-	case c.Listen == "":
-		return fmt.Errorf("%w: listen is empty", ErrConfig)
-	case c.MaxUploadMiB < 1 || c.MaxResultMiB < 1 || c.StoreMiB < 16 || c.KeepHours < 1:
-		return fmt.Errorf("%w: max_upload_mib, max_result_mib and keep_hours are at least 1, store_mib 16", ErrConfig)
+	bad := func(field, format string, args ...any) error {
+		return fmt.Errorf("%w: %s: %s", ErrConfig, field, fmt.Sprintf(format, args...))
+	}
+	if c.ChainID == "" {
+		return bad("chain_id", "is empty")
+	}
+	if u, err := url.Parse(c.RPC); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return bad("rpc", "is %q, want http://host:port", c.RPC)
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return bad("listen", "is %q, want a loopback address such as 127.0.0.1:8480: uploads are not signed yet", c.Listen)
+	}
+	if len(c.P2P) == 0 || len(c.P2P) > maxP2P {
+		return bad("p2p", "has %d multiaddresses, want 1 to %d", len(c.P2P), maxP2P)
+	}
+	for _, b := range []struct {
+		field           string
+		value, min, max int64
+	}{
+		{"max_upload_mib", c.MaxUploadMiB, 1, maxMiB},
+		{"max_result_mib", c.MaxResultMiB, 1, maxMiB},
+		{"store_mib", c.StoreMiB, 16, maxMiB},
+		{"keep_hours", c.KeepHours, 1, maxKeepHours},
+	} {
+		if b.value < b.min || b.value > b.max {
+			return bad(b.field, "is %d, allowed are %d to %d", b.value, b.min, b.max)
+		}
 	}
 	return nil
 }
 
 func (c Config) keep() time.Duration { return time.Duration(c.KeepHours) * time.Hour }
 
-// load reads the home folder's configuration.
+// load reads the home folder's configuration; unknown fields are errors, what is absent has its default.
 func load(home string) (Config, error) {
-	c := DefaultConfig()
-	bz, err := os.ReadFile(filepath.Join(home, configFile))
+	c, path := DefaultConfig(), filepath.Join(home, configFile)
+	f, err := os.Open(path)
 	if err != nil {
 		return c, fmt.Errorf("%w (run `nexgate init` first)", err)
 	}
-	if err := yaml.NewDecoder(bytes.NewReader(bz), yaml.DisallowUnknownField()).Decode(&c); err != nil {
-		return c, fmt.Errorf("%w: %s: %w", ErrConfig, configFile, err)
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxConfigBytes+1))
+	if err != nil {
+		return c, err
 	}
-	return c, c.Validate()
+	if len(raw) > maxConfigBytes {
+		return c, fmt.Errorf("%w: %s is larger than %d bytes", ErrConfig, path, maxConfigBytes)
+	}
+	if err := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict()).Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return c, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
+	}
+	if err := c.Validate(); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
 }
 
 func (c Config) save(home string) error {

@@ -10,12 +10,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +37,13 @@ func main() {
 type Main struct {
 	Args           []string
 	Stdout, Stderr io.Writer
+
+	home   string
+	output string
 }
+
+// errOutput: --output is neither text nor json.
+var errOutput = errors.New("--output is text or json")
 
 // Run parses the arguments and runs until the command ends or ctx does.
 func (m *Main) Run(ctx context.Context) error {
@@ -46,13 +52,30 @@ func (m *Main) Run(ctx context.Context) error {
 		home = filepath.Join(dir, ".nexgate")
 	}
 	root := &cobra.Command{
-		Use:           "nexgate",
-		Short:         "The gateway of Nexara: uploads, downloads, custody of results, live logs",
+		Use:   "nexgate",
+		Short: "The gateway of Nexara: uploads, downloads, custody of results, live logs",
+		Long: `nexgate is the front door of the market: it takes uploads, serves blobs, takes custody of results so that
+operators are paid, and passes on the logs of running shards. It is set up in three steps:
+
+  nexgate init --chain-id nexara-1 --rpc http://127.0.0.1:26657    makes keys and gateway.yaml
+  a governance proposal adds the printed public key to the parameter tasks.gateways
+  nexgate start                                                    serves until interrupted`,
+		Example:       "  nexgate init && nexgate start",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if m.output != "text" && m.output != "json" {
+				return errOutput
+			}
+			abs, err := filepath.Abs(m.home)
+			m.home = abs
+			return err
+		},
 	}
-	root.PersistentFlags().String("home", home, "folder for keys, configuration and blobs")
-	root.AddCommand(m.initCommand(), m.startCommand(), m.statusCommand())
+	root.PersistentFlags().StringVar(&m.home, "home", home, "folder for keys, configuration and blobs")
+	// JSON by default: a gateway is set up and watched by programs.
+	root.PersistentFlags().StringVarP(&m.output, "output", "o", "json", "text or json")
+	root.AddCommand(m.initCommand(), m.startCommand(), m.statusCommand(), m.versionCommand())
 	root.SetArgs(m.Args)
 	root.SetOut(m.Stdout)
 	root.SetErr(m.Stderr)
@@ -67,12 +90,12 @@ func (m *Main) initCommand() *cobra.Command {
 		Short: "Make keys and a configuration, and print the key that governance lists",
 		Long: `Makes the folder, the key that signs custody receipts, the key of the IPFS node and gateway.yaml.
 Prints the public key: the chain's parameter tasks.gateways must hold it before receipts count.`,
-		Example: `  nexgate init --home ~/.nexgate --chain-id nexara-1 --rpc http://127.0.0.1:26657`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			home, _ := cmd.Flags().GetString("home")
+		Example: `  nexgate init --chain-id nexara-1 --rpc http://127.0.0.1:26657
+  nexgate init --home ~/second --listen 127.0.0.1:8482 --p2p /ip4/127.0.0.1/tcp/8483 --output text`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
 			cfg.P2P = []string{p2p}
-			return m.makeHome(home, cfg)
+			return m.makeHome(cfg)
 		},
 	}
 	cmd.Flags().StringVar(&cfg.ChainID, "chain-id", cfg.ChainID, "chain to serve")
@@ -82,74 +105,96 @@ Prints the public key: the chain's parameter tasks.gateways must hold it before 
 	return cmd
 }
 
-func (m *Main) makeHome(home string, cfg Config) error {
+// made is what init says.
+type made struct {
+	Home   string `json:"home"`
+	PeerID string `json:"peer_id"`
+	Pubkey string `json:"pubkey"`
+}
+
+func (m *Main) makeHome(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(home, 0o700); err != nil {
+	config := filepath.Join(m.home, configFile)
+	if _, err := os.Stat(config); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already; edit it, or choose another --home", config)
+	}
+	if err := os.MkdirAll(m.home, 0o700); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(home, configFile)); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is there already", filepath.Join(home, configFile))
-	}
-	k, _, err := key.LoadOrCreate(filepath.Join(home, nodeKey))
+	k, _, err := key.LoadOrCreate(filepath.Join(m.home, nodeKey))
 	if err != nil {
 		return err
 	}
-	peer, err := ipfs.InitKey(filepath.Join(home, peerKey))
+	peer, err := ipfs.InitKey(filepath.Join(m.home, peerKey))
 	if err != nil {
 		return err
 	}
-	if err := cfg.save(home); err != nil {
+	// Last: a home with a configuration is a whole one.
+	if err := cfg.save(m.home); err != nil {
 		return err
 	}
-	return json.NewEncoder(m.Stdout).Encode(map[string]string{
-		"pubkey": hex.EncodeToString(k.PublicKey()), "peer_id": peer, "home": home,
-	})
+	said := made{Home: m.home, PeerID: peer, Pubkey: hex.EncodeToString(k.PublicKey())}
+	if m.output == "json" {
+		return m.json(said)
+	}
+	return m.printf("home        %s\npeer        %s\npublic key  %s\n\nNow governance adds the public key to the parameter tasks.gateways. Then: nexgate start --home %s\n",
+		said.Home, said.PeerID, said.Pubkey, said.Home)
 }
 
 func (m *Main) startCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "start",
-		Short:   "Serve until interrupted",
-		Example: `  nexgate start --home ~/.nexgate`,
-		Args:    cobra.NoArgs,
+		Use:   "start",
+		Short: "Serve until interrupted",
+		Long: `Serves the HTTP API on loopback and blocks to NexCores over IPFS. It starts and serves blobs without a chain;
+custody and logs need one.`,
+		Example: `  nexgate start
+  nexgate start --home /srv/nexgate`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			home, _ := cmd.Flags().GetString("home")
-			cfg, err := load(home)
+			cfg, err := load(m.home)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), home, cfg, m.Stderr)
+			return serve(cmd.Context(), m.home, cfg, m.Stderr)
 		},
 	}
 }
 
-func (m *Main) statusCommand() *cobra.Command {
+func (m *Main) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "status",
-		Short:   "Ask a running gateway how it is",
-		Example: `  nexgate status --home ~/.nexgate`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			home, _ := cmd.Flags().GetString("home")
-			cfg, err := load(home)
-			if err != nil {
-				return err
+		Use: "version", Short: "Print the version", Example: "  nexgate version --output text", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if m.output == "json" {
+				return m.json(map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Second)
-			defer cancel()
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+cfg.Listen+"/v1/status", nil)
-			if err != nil {
-				return err
-			}
-			res, err := http.DefaultClient.Do(req)
-			if err != nil {
-				return fmt.Errorf("no gateway answers on %s: %w", cfg.Listen, err)
-			}
-			defer res.Body.Close()
-			_, err = io.Copy(m.Stdout, io.LimitReader(res.Body, 1<<20))
-			return err
+			return m.printf("nexgate %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
 	}
+}
+
+// version is the module's, or the commit's when it was built from a checkout.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return s.Value[:12]
+		}
+	}
+	return info.Main.Version
+}
+
+func (m *Main) json(v any) error {
+	enc := json.NewEncoder(m.Stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func (m *Main) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(m.Stdout, format, args...)
+	return err
 }

@@ -63,21 +63,3 @@ func serve(ctx context.Context, home string, cfg Config, logs io.Writer) (err er
 	logger.Info("gateway is up", "http", server.Addr(), "peer", node.PeerID(), "p2p", node.Addrs())
 	return server.Run(ctx)
 }
-
-// gatewayStatus is what GET /v1/status answers.
-type gatewayStatus struct {
-	ChainID string   `json:"chain_id"`
-	PeerID  string   `json:"peer_id"`
-	Addrs   []string `json:"addrs"`
-	Blocks  int64    `json:"blocks"`
-	Bytes   int64    `json:"bytes"`
-	Pins    int      `json:"pins"`
-}
-
-func status(ctx context.Context, node *ipfs.Node, cfg Config) gatewayStatus {
-	out := gatewayStatus{ChainID: cfg.ChainID, PeerID: node.PeerID(), Addrs: node.Addrs()}
-	if stats, err := node.Stats(ctx); err == nil {
-		out.Blocks, out.Bytes, out.Pins = stats.Blocks, stats.Bytes, stats.Pins
-	}
-	return out
-}

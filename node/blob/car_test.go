@@ -2,6 +2,7 @@ package blob_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"testing"
 	"testing/iotest"
@@ -38,7 +39,7 @@ func TestCARSameAsGoCAR(t *testing.T) {
 	n := 0
 	for {
 		b, err := br.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)

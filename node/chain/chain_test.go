@@ -71,8 +71,11 @@ func TestBadAnswersAreTyped(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	for _, cfg := range []Config{
-		{}, {RPC: "127.0.0.1:26657", ChainID: "x"}, {RPC: "tcp://127.0.0.1:1", ChainID: "x"},
-		{RPC: "http://127.0.0.1:1"}, {RPC: "http://127.0.0.1:1", ChainID: "x", Poll: -1},
+		{},
+		{RPC: "127.0.0.1:26657", ChainID: "x"},
+		{RPC: "tcp://127.0.0.1:1", ChainID: "x"},
+		{RPC: "http://127.0.0.1:1"},
+		{RPC: "http://127.0.0.1:1", ChainID: "x", Poll: -1},
 	} {
 		_, err := New(cfg)
 		require.ErrorIs(t, err, ErrConfig)
@@ -212,8 +215,14 @@ func TestRefusalsAtTheDoorAreTyped(t *testing.T) {
 		code  int
 		want  error
 	}{
-		{"sdk", 4, ErrUnauthorized}, {"sdk", 13, ErrFee}, {"sdk", 20, ErrBusy}, {"feegrant", 5, ErrFunds},
-		{"tasks", 10, ErrLease}, {"tasks", 12, ErrResult}, {"tasks", 999, ErrTx}, {"unknown", 1, ErrTx},
+		{"sdk", 4, ErrUnauthorized},
+		{"sdk", 13, ErrFee},
+		{"sdk", 20, ErrBusy},
+		{"feegrant", 5, ErrFunds},
+		{"tasks", 10, ErrLease},
+		{"tasks", 12, ErrResult},
+		{"tasks", 999, ErrTx},
+		{"unknown", 1, ErrTx},
 	} {
 		n.mu.Lock()
 		n.door = [2]any{tc.space, tc.code}

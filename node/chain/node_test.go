@@ -87,7 +87,7 @@ func (n *node) rpc(w http.ResponseWriter, r *http.Request) {
 		_ = json.Unmarshal(q.Params[name], &s)
 		return s
 	}
-	result := "{}"
+	var result string
 	switch q.Method {
 	case "status":
 		result = fmt.Sprintf(`{"node_info":{"network":%q,"moniker":"v0","other":{"tx_index":"on","rpc_address":"tcp://x"}},`+

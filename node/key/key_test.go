@@ -76,7 +76,8 @@ func TestSecrets(t *testing.T) {
 	require.NoError(t, err)
 	k := one(t)
 	secret := hex.EncodeToString(k.secret.Serialize())
-	for _, shown := range []string{fmt.Sprint(k), fmt.Sprintf("%+v", k), fmt.Sprintf("%#v", k), fmt.Sprintf("%s", k)} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		shown := fmt.Sprintf(verb, k)
 		require.NotContains(t, shown, secret)
 		require.Contains(t, shown, k.Address())
 	}

@@ -184,8 +184,14 @@ func (c *Config) Validate() error {
 		v   *time.Duration
 		def time.Duration
 	}{
-		{&c.StartHold, d.StartHold}, {&c.RetryMin, d.RetryMin}, {&c.RetryMax, d.RetryMax}, {&c.FetchTimeout, d.FetchTimeout}, {&c.Grace, d.Grace}, {&c.Batch, d.Batch},
-		{&c.RetainResults, d.RetainResults}, {&c.Poll, d.Poll},
+		{&c.StartHold, d.StartHold},
+		{&c.RetryMin, d.RetryMin},
+		{&c.RetryMax, d.RetryMax},
+		{&c.FetchTimeout, d.FetchTimeout},
+		{&c.Grace, d.Grace},
+		{&c.Batch, d.Batch},
+		{&c.RetainResults, d.RetainResults},
+		{&c.Poll, d.Poll},
 	} {
 		if *f.v == 0 {
 			*f.v = f.def

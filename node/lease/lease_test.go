@@ -162,16 +162,15 @@ func TestVanishedLeaseStopsItsRuns(t *testing.T) {
 	}
 	id := w.job(3, sleep)
 	running := func() bool {
+		n := 0
 		for _, l := range d.r.Status() {
-			n := 0
 			for _, s := range l.Shards {
 				if s.State == "running" {
 					n++
 				}
 			}
-			return n == 3
 		}
-		return false
+		return n == 3
 	}
 	w.reaches(id, acked)
 	w.eventually("running", running)

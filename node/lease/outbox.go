@@ -259,6 +259,7 @@ func (o *outbox) failed(p *parcel, fate Fate, together bool) {
 		}
 	case FateLease, FateFinal: // the next answers of the chain will say more
 		pause = o.r.cfg.RetryMax
+	case FatePending, FateIncluded, FateRetry:
 	}
 	p.pauses++
 	p.notUntil = time.Now().Add(min(pause, o.r.cfg.RetryMax))

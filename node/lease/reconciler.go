@@ -34,7 +34,6 @@ type Reconciler struct {
 	height  int64     // of the newest answer
 	blockAt time.Time // its block time
 	heard   time.Time // when it came
-	woken   time.Time // when the wake came that led to it
 	expires int64     // the offer's expiry, from the same answer
 	running bool
 	outlive map[string]bool // by driver: whether its runs outlive this process

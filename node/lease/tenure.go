@@ -187,6 +187,7 @@ func (t *tenure) do(stage Stage) (Event, error) {
 		return t.giveUp()
 	case Stopping:
 		return t.stop()
+	case Done:
 	}
 	return 0, ErrIllegal
 }

@@ -25,9 +25,9 @@ import (
 )
 
 var (
-	// ErrConfig: wishes that make no offer.
+	// ErrConfig means wishes that make no offer.
 	ErrConfig = errors.New("offer: invalid configuration")
-	// ErrNothing: there is nothing to offer, and the text says why.
+	// ErrNothing means that there is nothing to offer, and the text says why.
 	ErrNothing = errors.New("offer: nothing to offer")
 )
 
@@ -293,6 +293,7 @@ func (a Action) Message(node string, want *Terms) proto.Message {
 		return &tasksv1.MsgRefreshOffer{Node: node}
 	case Withdraw:
 		return &tasksv1.MsgWithdrawOffer{Node: node}
+	case Nothing:
 	}
 	return nil
 }

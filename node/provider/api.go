@@ -147,7 +147,9 @@ func (a *api) run(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 		err := a.server.Close()
-		<-failed
+		if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
 		return err
 	}
 }

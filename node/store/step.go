@@ -160,6 +160,7 @@ func (s Packed) valid() bool { return shard(s.Shard) && text(s.ManifestCID) }
 func (s ResultPacked) valid() bool {
 	return text(s.CID) && len(s.Root) == 32 && len(s.Outcomes) >= 1 && len(s.Outcomes) <= maxShards/8 && natural(s.Bytes)
 }
+
 func (s CustodySigned) valid() bool {
 	return len(s.Signature) == 64 && (s.NexCore != 0 && len(s.PublicKey) == 0 || s.NexCore == 0 && len(s.PublicKey) == 33)
 }

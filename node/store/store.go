@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 var (
@@ -156,7 +157,7 @@ func openDB(cfg Config) (db *bbolt.DB, err error) {
 	switch {
 	case err == nil:
 		return db, nil
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("%w: %s", ErrLocked, cfg.Path)
 	case errors.As(err, new(*fs.PathError)), errors.As(err, new(syscall.Errno)):
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -263,7 +264,7 @@ func (j *Journal) Finished(id uint64) (*Finished, error) {
 		f, err = decodeFinished(v)
 		return err
 	})
-	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return nil, ErrClosed
 	}
 	return f, err

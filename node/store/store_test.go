@@ -39,9 +39,20 @@ var receipt = CustodySigned{NexCore: 4, Signature: make([]byte, 64)}
 // whole is a lease of two shards from its first step to its last.
 func whole() []Step {
 	return []Step{
-		seen(2), Acknowledged{"AA"}, ImageFetched{"sha256:00"}, InputsFetched{9},
-		RunStarted{0, "r0"}, RunStarted{1, "r1"}, ended(0, "r0"), Packed{0, "m0"}, ended(1, "r1"), Packed{1, "m1"},
-		ResultPacked{CID: "bafyr", Root: make([]byte, 32), Outcomes: []byte{3}, Bytes: 10}, receipt, Delivered{"BB"}, Final{"settled"},
+		seen(2),
+		Acknowledged{"AA"},
+		ImageFetched{"sha256:00"},
+		InputsFetched{9},
+		RunStarted{0, "r0"},
+		RunStarted{1, "r1"},
+		ended(0, "r0"),
+		Packed{0, "m0"},
+		ended(1, "r1"),
+		Packed{1, "m1"},
+		ResultPacked{CID: "bafyr", Root: make([]byte, 32), Outcomes: []byte{3}, Bytes: 10},
+		receipt,
+		Delivered{"BB"},
+		Final{"settled"},
 	}
 }
 

@@ -38,34 +38,60 @@ func pure() []string {
 
 func arrows() []arrow {
 	return []arrow{
-		{from: pure(), deny: []string{"context", "time", "os", "io/fs", "net/...", "log/...", "math/rand/...", "sync/...", "runtime/...", "unsafe", "reflect"},
-			why: "a pure room has no context, clock, file, socket, logger, randomness or goroutine: the same values always give the same answer"},
-		{from: []string{"x/*/types"}, deny: []string{"x/*/keeper", "x/nexcore", "x/tasks", "x/reputation"},
-			why: "types are below keepers and modules, or each could not be read without the other"},
-		{from: []string{"x/*/keeper"}, deny: []string{"x/nexcore", "x/tasks", "x/reputation"},
-			why: "a keeper is below its module's wiring"},
-		{from: []string{"x/*/keeper"}, deny: []string{"x/*/keeper"},
-			why: "a keeper meets others only through the small interfaces that it declares"},
-		{from: []string{"x/nexcore/...", "x/reputation/..."}, deny: []string{"x/tasks/..."},
-			why: "calls go from the market to registry and reputation, never back"},
+		{
+			from: pure(), deny: []string{"context", "time", "os", "io/fs", "net/...", "log/...", "math/rand/...", "sync/...", "runtime/...", "unsafe", "reflect"},
+			why: "a pure room has no context, clock, file, socket, logger, randomness or goroutine: the same values always give the same answer",
+		},
+		{
+			from: []string{"x/*/types"}, deny: []string{"x/*/keeper", "x/nexcore", "x/tasks", "x/reputation"},
+			why: "types are below keepers and modules, or each could not be read without the other",
+		},
+		{
+			from: []string{"x/*/keeper"}, deny: []string{"x/nexcore", "x/tasks", "x/reputation"},
+			why: "a keeper is below its module's wiring",
+		},
+		{
+			from: []string{"x/*/keeper"}, deny: []string{"x/*/keeper"},
+			why: "a keeper meets others only through the small interfaces that it declares",
+		},
+		{
+			from: []string{"x/nexcore/...", "x/reputation/..."}, deny: []string{"x/tasks/..."},
+			why: "calls go from the market to registry and reputation, never back",
+		},
 		{from: []string{"x/nexcore/..."}, deny: []string{"x/reputation/..."}, why: "the registry knows nothing of scores"},
 		{from: []string{"x/reputation/..."}, deny: []string{"x/nexcore/..."}, why: "scores know nothing of the registry"},
-		{from: []string{"x/..."}, deny: []string{"app", "node/...", "cmd/...", "testutil/..."},
-			why: "modules are below the application and know nothing of daemons"},
-		{from: []string{"app"}, deny: []string{"node/...", "cmd/...", "testutil/..."},
-			why: "the application wires modules and knows nothing of daemons"},
-		{from: []string{"node/...", "cmd/nexcore"}, deny: []string{"app", "x/*/types", "x/*/keeper", "x/nexcore", "x/tasks", "x/reputation", sdk, comet}, deep: true,
-			why: "daemons build transactions from the light bindings: no chain code, so that they stay small and cross-compile"},
-		{from: []string{"cmd/nexarad/..."}, deny: []string{"node/blob/ipfs", "node/driver/...", "github.com/ipfs/boxo/bitswap/..."}, deep: true,
-			why: "the chain's binary moves blobs over HTTP and runs no jobs"},
-		{from: []string{"app", "x/...", "cmd/nexarad/..."}, deny: []string{"github.com/libp2p/...", "github.com/ipfs/boxo/..."},
-			why: "no code of the chain's side speaks libp2p; what CometBFT links for a transport that is off is its own"},
-		{from: []string{"proto/gen/..."}, deny: []string{"x/...", "app", "node/...", "cmd/...", sdk, comet}, deep: true,
-			why: "the light bindings are words: both halves read them, they read nobody"},
-		{from: []string{"app", "x/...", "node/...", "cmd/...", "proto/..."}, deny: []string{"testutil/...", "scripts/..."},
-			why: "test harnesses are imported by tests and scripts only"},
-		{from: []string{"testutil/network", "testutil/imports", "testutil/signing"}, deny: []string{"node/...", "cmd/..."},
-			why: "the chain's harness runs the chain alone"},
+		{
+			from: []string{"x/..."}, deny: []string{"app", "node/...", "cmd/...", "testutil/..."},
+			why: "modules are below the application and know nothing of daemons",
+		},
+		{
+			from: []string{"app"}, deny: []string{"node/...", "cmd/...", "testutil/..."},
+			why: "the application wires modules and knows nothing of daemons",
+		},
+		{
+			from: []string{"node/...", "cmd/nexcore"}, deny: []string{"app", "x/*/types", "x/*/keeper", "x/nexcore", "x/tasks", "x/reputation", sdk, comet}, deep: true,
+			why: "daemons build transactions from the light bindings: no chain code, so that they stay small and cross-compile",
+		},
+		{
+			from: []string{"cmd/nexarad/..."}, deny: []string{"node/blob/ipfs", "node/driver/...", "github.com/ipfs/boxo/bitswap/..."}, deep: true,
+			why: "the chain's binary moves blobs over HTTP and runs no jobs",
+		},
+		{
+			from: []string{"app", "x/...", "cmd/nexarad/..."}, deny: []string{"github.com/libp2p/...", "github.com/ipfs/boxo/..."},
+			why: "no code of the chain's side speaks libp2p; what CometBFT links for a transport that is off is its own",
+		},
+		{
+			from: []string{"proto/gen/..."}, deny: []string{"x/...", "app", "node/...", "cmd/...", sdk, comet}, deep: true,
+			why: "the light bindings are words: both halves read them, they read nobody",
+		},
+		{
+			from: []string{"app", "x/...", "node/...", "cmd/...", "proto/..."}, deny: []string{"testutil/...", "scripts/..."},
+			why: "test harnesses are imported by tests and scripts only",
+		},
+		{
+			from: []string{"testutil/network", "testutil/imports", "testutil/signing"}, deny: []string{"node/...", "cmd/..."},
+			why: "the chain's harness runs the chain alone",
+		},
 	}
 }
 

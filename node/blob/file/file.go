@@ -74,7 +74,7 @@ type Store struct {
 
 var _ blob.Store = (*Store)(nil)
 
-// ErrInUse: another process has the folder open.
+// ErrInUse means that another process has the folder open.
 var ErrInUse = errors.New("blob folder is in use by another process")
 
 // Open opens or makes the store. It removes leftovers of a crash: temporary files, and blocks written after

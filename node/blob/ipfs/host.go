@@ -25,7 +25,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 )
 
-// ErrKeyFile: the peer key is missing where it is needed, unreadable, or readable by others.
+// ErrKeyFile means that the peer key is missing where it is needed, unreadable, or readable by others.
 var ErrKeyFile = errors.New("peer key file")
 
 // InitKey makes the peer key (Ed25519) if the file does not exist, and returns its peer id. An existing key

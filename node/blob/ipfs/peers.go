@@ -101,10 +101,10 @@ type dialer struct {
 }
 
 type kept struct {
-	info    peer.AddrInfo
-	backoff time.Duration
-	next    time.Time
-	dialing bool
+	info     peer.AddrInfo
+	backoff  time.Duration
+	next     time.Time
+	dialling bool
 }
 
 func newDialer(ctx context.Context, h host.Host, log *slog.Logger) *dialer {
@@ -188,7 +188,7 @@ func (d *dialer) attempt(ctx context.Context) time.Duration {
 	defer d.mu.Unlock()
 	now, sleep := time.Now(), time.Hour
 	for id, k := range d.kept {
-		if k.dialing {
+		if k.dialling {
 			continue // its end wakes the loop
 		}
 		if d.host.Network().Connectedness(id) == network.Connected {
@@ -199,7 +199,7 @@ func (d *dialer) attempt(ctx context.Context) time.Duration {
 			sleep = min(sleep, wait)
 			continue
 		}
-		k.dialing = true
+		k.dialling = true
 		info := k.info
 		d.wg.Go(func() { d.redial(ctx, info) })
 	}
@@ -218,7 +218,7 @@ func (d *dialer) redial(ctx context.Context, info peer.AddrInfo) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if k := d.kept[info.ID]; k != nil {
-		k.dialing = false
+		k.dialling = false
 		// Jitter: nodes that lost one peer together must not come back together.
 		k.backoff = min(maxBackoff, max(minBackoff, 2*k.backoff))
 		k.next = time.Now().Add(k.backoff/2 + rand.N(k.backoff/2))

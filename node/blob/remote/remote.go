@@ -261,5 +261,5 @@ func answerErr(resp *http.Response) error {
 	return fmt.Errorf("%s %s answered %s %.200q: %w", resp.Request.Method, resp.Request.URL.Redacted(), resp.Status, msg.Error, class)
 }
 
-// ErrForbidden: the gateway does not take uploads from here.
+// ErrForbidden means that the gateway does not take uploads from here.
 var ErrForbidden = errors.New("gateway refused")

@@ -125,6 +125,17 @@ func (c cgroups) read(group string) (s stats, ok bool) {
 	return s, true
 }
 
+// throttle caps a group's CPU, in thousandths of a core.
+func (c cgroups) throttle(group string, milli int64) error {
+	quota := max(milli*cpuPeriod/1000, 1000)
+	if c.unified {
+		return os.WriteFile(c.file("cpu", group, "cpu.max"), fmt.Appendf(nil, "%d %d", quota, cpuPeriod), 0)
+	}
+	return errors.Join(
+		os.WriteFile(c.file("cpu", group, "cpu.cfs_period_us"), fmt.Append(nil, cpuPeriod), 0),
+		os.WriteFile(c.file("cpu", group, "cpu.cfs_quota_us"), fmt.Append(nil, quota), 0))
+}
+
 // clear kills what is still in a group and removes it: only for groups whose
 // runtime is gone. It may have to be called again while processes die.
 func (c cgroups) clear(group string) error {

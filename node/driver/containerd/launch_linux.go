@@ -57,6 +57,10 @@ func (r *run) launch(ctx context.Context) error {
 		}
 		return runtimeFault("create", errgrpc.ToNative(err))
 	}
+	// Nothing of the image has run yet: from its first instruction on the cap holds.
+	if err := r.driver.cgroups.throttle(r.group, r.spec.Limits.CPUMilli); err != nil {
+		return hostFault(err)
+	}
 	r.started = time.Now()
 	if err := r.save(); err != nil {
 		return err

@@ -75,12 +75,14 @@ func memoryLimit(cfg Config, l driver.Limits) int64 {
 	return l.MemoryMiB << 20
 }
 
-// limit sets what the kernel enforces.
+// limit sets what the kernel enforces from the first moment. The quota of CPU is not here: launch sets it
+// between creation and start. The runtime prepares the container inside its group, and a small share would
+// stretch those milliseconds to seconds, in which a start slot is held and nobody is served.
 func (d *Driver) limit(res *specs.LinuxResources, l driver.Limits) {
 	memory := memoryLimit(d.cfg, l)
-	quota, period, shares := max(l.CPUMilli*cpuPeriod/1000, 1000), uint64(cpuPeriod), uint64(max(l.CPUMilli*1024/1000, 2))
+	shares := uint64(max(l.CPUMilli*1024/1000, 2))
 	pids := l.PIDs
-	res.CPU = &specs.LinuxCPU{Shares: &shares, Quota: &quota, Period: &period}
+	res.CPU = &specs.LinuxCPU{Shares: &shares}
 	res.Memory = &specs.LinuxMemory{Limit: &memory}
 	if d.cgroups.swap {
 		res.Memory.Swap = &memory // memory and swap together: no swap

@@ -102,14 +102,16 @@ var honest = []testCase{
 			require.Less(t, idle.Usage.CPUNanos, o.Usage.CPUNanos, "sleeping is not CPU time")
 		}
 	}},
-	{name: "a share of a core", needs: func(c driver.Capabilities) bool { return c.CPUFractions },
+	{
+		name: "a share of a core", needs: func(c driver.Capabilities) bool { return c.CPUFractions },
 		run: func(t *testing.T, s *suite) {
 			spec := s.spec("burn", "1500")
 			spec.Limits.CPUMilli = 200
 			o, log, _ := s.run(t, spec)
 			require.True(t, o.Succeeded(), log)
 			require.Less(t, o.Usage.CPUNanos, o.Usage.Wall.Nanoseconds()/2, "a fifth of a core was promised")
-		}},
+		},
+	},
 	{name: "prepare once", run: func(t *testing.T, s *suite) {
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()

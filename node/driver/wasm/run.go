@@ -149,16 +149,16 @@ func (r *run) execute() {
 // errTooSmall: the module starts with more memory than the run may have.
 var errTooSmall = errors.New("wasm: memory limit below the module's initial memory")
 
-// enginePanic is a failure of the engine itself: the guest is not charged for it.
-type enginePanic struct{ value any }
+// engineError is a panic of the engine itself: the guest is not charged for it.
+type engineError struct{ value any }
 
-func (p enginePanic) Error() string { return fmt.Sprint("wasm: engine: ", p.value) }
+func (p engineError) Error() string { return fmt.Sprint("wasm: engine: ", p.value) }
 
 func (r *run) call() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.driver.cfg.Log.Error("engine panic", "run", r.spec.ID, "panic", v, "stack", string(debug.Stack()))
-			err = enginePanic{v}
+			err = engineError{v}
 		}
 	}()
 	if uint64(r.module.minPages)*wasmPage > r.memory.limit {
@@ -208,7 +208,7 @@ func (r *run) judge(err error, memoryRefused bool) (driver.Reason, int, error) {
 	case err == nil:
 	case errors.Is(err, errTooSmall):
 		return driver.OutOfMemory, driver.KilledExitCode, nil
-	case errors.As(err, &enginePanic{}):
+	case errors.As(err, &engineError{}):
 		return 0, 0, fmt.Errorf("%w: %w", driver.ErrFault, err)
 	case errors.As(err, &exit) && (exit.ExitCode() == sys.ExitCodeContextCanceled || exit.ExitCode() == sys.ExitCodeDeadlineExceeded) && r.ctx.Err() != nil:
 		return r.ended()

@@ -99,7 +99,7 @@ func (n *NexCore) validate(p Params, next uint64) error {
 	if n.Id < FirstID || n.Id >= next {
 		return ErrGenesis.Wrapf("NexCore number %d, allowed are %d to %d", n.Id, FirstID, next-1)
 	}
-	if _, err := checkAddress("operator", n.Operator); err != nil {
+	if err := checkAddress("operator", n.Operator); err != nil {
 		return ErrGenesis.Wrapf("NexCore %d: %s", n.Id, err)
 	}
 	if err := checkPubkey(n.NodePubkey); err != nil {

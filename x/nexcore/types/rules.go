@@ -28,10 +28,7 @@ func apply[M any](rules []rule[M], m M, p Params) error {
 }
 
 var registerRules = []rule[*MsgRegister]{
-	{"operator", func(m *MsgRegister, _ Params) error {
-		_, err := checkAddress("operator", m.Operator)
-		return err
-	}},
+	{"operator", func(m *MsgRegister, _ Params) error { return checkAddress("operator", m.Operator) }},
 	{"node_pubkey", func(m *MsgRegister, _ Params) error { return checkPubkey(m.NodePubkey) }},
 	{"node_proof", func(m *MsgRegister, _ Params) error {
 		if len(m.NodeProof) != SignatureBytes {
@@ -218,15 +215,15 @@ func checkPubkey(key []byte) error {
 }
 
 // checkAddress accepts the one canonical text of an account: a second spelling of it would be a second owner.
-func checkAddress(field, address string) (sdk.AccAddress, error) {
+func checkAddress(field, address string) error {
 	if len(address) > bond.MaxAddressBytes {
-		return nil, ErrUnauthorized.Wrapf("%s has %d bytes, at most %d", field, len(address), bond.MaxAddressBytes)
+		return ErrUnauthorized.Wrapf("%s has %d bytes, at most %d", field, len(address), bond.MaxAddressBytes)
 	}
 	account, err := sdk.AccAddressFromBech32(address)
 	if err != nil || account.String() != address {
-		return nil, ErrUnauthorized.Wrapf("%s is not an address", field)
+		return ErrUnauthorized.Wrapf("%s is not an address", field)
 	}
-	return account, nil
+	return nil
 }
 
 func clip(s string) string { return s[:min(len(s), MaxReasonBytes)] }

@@ -170,7 +170,7 @@ func FuzzParams(f *testing.F) {
 			return
 		}
 		require.LessOrEqual(t, score.Weight(1<<62, p.Unit, p.WeightCap, 0), p.WeightCap)
-		p.Epoch(1<<63 - 1)
+		_ = p.Epoch(1<<63 - 1)
 	})
 }
 

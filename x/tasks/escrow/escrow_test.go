@@ -29,7 +29,36 @@ func TestSettleConserves(t *testing.T) {
 	})
 }
 
+func TestRentConserves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.Int64Range(1, 1_000_000_000).Draw(t, "limit")
+		price := rapid.Int64Range(0, limit).Draw(t, "price")
+		burn := rapid.Int64Range(0, limit-price).Draw(t, "burn")
+		rent := rapid.Int64Range(0, limit-price-burn).Draw(t, "rent")
+		n := rapid.Int64Range(0, 256).Draw(t, "n")
+		plain, err := Settle(n, limit-rent, price, burn, rapid.Int64Range(0, denom.PPM).Draw(t, "pool_ppm"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		split, err := plain.WithRent(n, rent, rapid.Int64Range(0, denom.PPM).Draw(t, "rent_ppm"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if split.Total() != n*limit {
+			t.Fatalf("split %+v of %d", split, n*limit)
+		}
+		if split.Paid != plain.Paid || split.Refunded != plain.Refunded || split.Burned < plain.Burned || split.Pooled < plain.Pooled {
+			t.Fatalf("a rent of %d made %+v of %+v", rent, split, plain)
+		}
+	})
+}
+
 func TestRefusals(t *testing.T) {
+	for _, bad := range [][2]int64{{-1, 1}, {1, -1}, {1, denom.MaxUnex + 1}, {2, denom.MaxUnex}, {1 << 62, 4}} {
+		if _, err := (Split{}).WithRent(bad[0], bad[1], 0); !errors.Is(err, ErrRange) {
+			t.Errorf("WithRent(%d, %d): %v", bad[0], bad[1], err)
+		}
+	}
 	if _, err := Settle(1, 10, 10, 1, 0); !errors.Is(err, ErrRange) {
 		t.Errorf("more than is held was paid: %v", err)
 	}

@@ -72,14 +72,20 @@ type Move[S ~uint8] struct {
 	Reason string
 }
 
+// state is what both machines have in common.
+type state interface {
+	~uint8
+	fmt.Stringer
+}
+
 // step finds the one move of a table.
-func step[S ~uint8](table []Move[S], from S, event Event) (Move[S], error) {
+func step[S state](table []Move[S], from S, event Event) (Move[S], error) {
 	for _, move := range table {
 		if move.From == from && move.Event == event {
 			return move, nil
 		}
 	}
-	return Move[S]{}, fmt.Errorf("%w: %s in state %d", ErrIllegal, event, from)
+	return Move[S]{}, fmt.Errorf("%w: %s when %s", ErrIllegal, event, from)
 }
 
 // diagram draws a table as a Mermaid state diagram.
