@@ -98,10 +98,8 @@ func (l *load) message(ctx context.Context, id uint64) (*tasksv1.MsgSubmit, erro
 
 // submitToRunning submits one job and waits until the chain says that it runs.
 func (l *load) submitToRunning(ctx context.Context, template *tasksv1.MsgSubmit) (time.Duration, error) {
-	msg := proto.Clone(template).(*tasksv1.MsgSubmit)
-	msg.Requester = l.sender.Address()
 	begin := time.Now()
-	sent, err := l.sender.Submit(ctx, msg)
+	sent, err := l.sender.Submit(ctx, template)
 	if err != nil {
 		return 0, err
 	}

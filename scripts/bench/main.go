@@ -24,8 +24,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var b bench
-	only := flag.String("only", "", "comma-separated sections (default all): size, latency, wasm, chain, arrays, idle")
+	only := flag.String("only", "", "comma-separated sections (default all): size, latency, wasm, containers, overhead, chain, arrays, idle, memory")
 	flag.StringVar(&b.bin, "bin", "build", "folder with nexarad, nexcore and nexgate")
+	flag.IntVar(&b.containerShards, "container-shards", 200, "shards of the containers section")
+	flag.StringVar(&b.containerCPU, "container-cpu", "10m", "share of a core of each of its shards")
 	flag.DurationVar(&b.load, "load", time.Minute, "how long the chain section keeps its load up")
 	flag.Parse()
 	if err := b.run(ctx, *only); err != nil {
@@ -39,6 +41,9 @@ type bench struct {
 	load time.Duration
 	dir  string
 	out  map[string]any
+
+	containerShards int
+	containerCPU    string
 }
 
 type section struct {
@@ -56,7 +61,8 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 	defer os.RemoveAll(b.dir)
 	b.out = map[string]any{"machine": machine(), "time": time.Now().UTC().Format(time.RFC3339)}
 	for _, s := range []section{
-		{"size", b.size}, {"latency", b.latency}, {"wasm", b.wasm}, {"chain", b.chain}, {"arrays", b.arrays}, {"idle", b.idle},
+		{"size", b.size}, {"latency", b.latency}, {"wasm", b.wasm}, {"containers", b.containers}, {"overhead", b.overhead},
+		{"chain", b.chain}, {"arrays", b.arrays}, {"idle", b.idle}, {"memory", b.memory},
 	} {
 		if only != "" && !strings.Contains(","+only+",", ","+s.name+",") {
 			continue
@@ -105,16 +111,22 @@ func (b *bench) size(context.Context) (any, error) {
 
 // world starts a world with n NexCores that can take many small leases.
 func (b *bench) world(ctx context.Context, name string, n int) (*scenario.World, error) {
+	return scenario.Start(ctx, b.options(name, n))
+}
+
+func (b *bench) options(name string, n int) scenario.Options {
 	var list []scenario.NexCore
 	for i := range n {
 		list = append(list, scenario.NexCore{
 			Name: fmt.Sprintf("n%d", i+1), Region: "local", CPUMilli: int64(runtime.NumCPU()) * 1_000, MemoryMiB: 6_000, DiskMiB: 2_000, Price: 50,
 		})
 	}
-	return scenario.Start(ctx, scenario.Options{
-		Dir: filepath.Join(b.dir, name), Bin: b.bin, Driver: "wasm", NexCores: list,
-		Params: map[string]any{"lease_cap_base": "512", "max_shards_per_job": "1000000", "max_matches": "2000", "max_settle": "2000"},
-	})
+	return scenario.Options{Dir: filepath.Join(b.dir, name), Bin: b.bin, Driver: "wasm", NexCores: list, Params: market()}
+}
+
+// market are the parameters of a chain that takes a load at once.
+func market() map[string]any {
+	return map[string]any{"lease_cap_base": "512", "max_shards_per_job": "1000000", "max_matches": "2000", "max_settle": "2000"}
 }
 
 func stopped(w *scenario.World, err *error) { *err = errors.Join(*err, w.Stop()) }

@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/nexara/nexara/node/chain"
+	tasksv1 "github.com/nexara/nexara/proto/gen/nexara/tasks/v1"
 	"github.com/nexara/nexara/testutil/scenario"
 )
 
@@ -56,22 +56,7 @@ func (b *bench) latency(ctx context.Context) (_ any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	wasm, err := b.noop()
-	if err != nil {
-		return nil, err
-	}
-	file, err := b.jobFile(wasm, 1)
-	if err != nil {
-		return nil, err
-	}
-	warm, err := w.Submit(ctx, file)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.AwaitJob(ctx, warm, 2*time.Minute, "ends", scenario.Ended); err != nil {
-		return nil, err
-	}
-	template, err := l.message(ctx, warm)
+	template, err := b.warm(ctx, w, l)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +95,31 @@ func (b *bench) latency(ctx context.Context) (_ any, err error) {
 	return percentiles(seen), nil
 }
 
+// warm runs a no-op job of one shard to its end, and gives the message that submits another like it.
+func (b *bench) warm(ctx context.Context, w *scenario.World, l *load) (*tasksv1.MsgSubmit, error) {
+	wasm, err := b.noop()
+	if err != nil {
+		return nil, err
+	}
+	file, err := b.jobFile(wasm, 1)
+	if err != nil {
+		return nil, err
+	}
+	id, err := w.Submit(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.AwaitJob(ctx, id, 2*time.Minute, "ends", scenario.Ended); err != nil {
+		return nil, err
+	}
+	msg, err := l.message(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	msg.Requester = l.sender.Address()
+	return msg, nil
+}
+
 func percentiles(v []float64) map[string]any {
 	slices.Sort(v)
 	at := func(p float64) float64 { return v[min(int(float64(len(v))*p), len(v)-1)] }
@@ -134,90 +144,41 @@ func (b *bench) wasm(ctx context.Context) (_ any, err error) {
 		if err != nil {
 			return nil, err
 		}
-		begin := time.Now()
-		id, err := w.Submit(ctx, file)
+		took, err := endToEnd(ctx, w, file)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := w.AwaitJob(ctx, id, 5*time.Minute, "is delivered", func(j scenario.Job) bool {
-			return count(j.Job.Counts.Delivered)+count(j.Job.Counts.Final)+count(j.Job.Counts.Settled) == j.Job.Shards
-		}); err != nil {
-			return nil, err
-		}
 		if n == shards {
-			s := time.Since(begin).Seconds()
+			s := took.Seconds()
 			return map[string]any{"shards": n, "seconds": s, "shards_per_second": float64(n) / s}, nil
 		}
 	}
 	return nil, nil
 }
 
-func count(s string) int64 {
-	n, _ := strconv.ParseInt(s, 10, 64)
-	return n
-}
-
-// idle is a NexCore's memory and CPU with its peers and nothing to do, then its memory after 1,000 shards.
-func (b *bench) idle(ctx context.Context) (_ any, err error) {
-	w, err := b.world(ctx, "idle", 3)
+// endToEnd submits a job file and gives the time until the last result is on chain. It asks the node itself:
+// a command per question would take the cores from what is measured.
+func endToEnd(ctx context.Context, w *scenario.World, file string) (time.Duration, error) {
+	client, err := chain.New(chain.Config{RPC: w.RPC, ChainID: w.ChainID})
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	defer stopped(w, &err)
-	wasm, err := b.noop()
-	if err != nil {
-		return nil, err
-	}
-	h, err := w.Height(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := w.AwaitHeight(ctx, h+30); err != nil {
-		return nil, err
-	}
-	pid := w.Machines[0].PID()
-	before, begin := cpuSeconds(pid), time.Now()
-	if err := w.AwaitHeight(ctx, h+50); err != nil {
-		return nil, err
-	}
-	out := map[string]any{
-		"idle_rss_mib": rssMiB(pid), "idle_cpu_percent": 100 * (cpuSeconds(pid) - before) / time.Since(begin).Seconds(),
-	}
-	file, err := b.jobFile(wasm, 1_000)
-	if err != nil {
-		return nil, err
-	}
+	defer client.Close()
+	begin := time.Now()
 	id, err := w.Submit(ctx, file)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	if _, err := w.AwaitJob(ctx, id, 5*time.Minute, "ends", scenario.Ended); err != nil {
-		return nil, err
-	}
-	out["rss_mib_after_1000_shards_on_3"] = rssMiB(pid)
-	return out, nil
-}
-
-func rssMiB(pid int) float64 {
-	bz, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if f := strings.Fields(string(bz)); err == nil && len(f) > 1 {
-		pages, _ := strconv.ParseFloat(f[1], 64)
-		return pages * float64(os.Getpagesize()) / (1 << 20)
-	}
-	return 0
-}
-
-func cpuSeconds(pid int) float64 {
-	bz, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(bz), ") ")
-	f := strings.Fields(rest)
-	if len(f) < 13 {
-		return 0
-	}
-	user, _ := strconv.ParseFloat(f[11], 64)
-	system, _ := strconv.ParseFloat(f[12], 64)
-	return (user + system) / 100
+	err = poll(ctx, 10*time.Minute, func() (bool, error) {
+		var res tasksv1.QueryJobResponse
+		if _, err := client.Query(ctx, "/nexara.tasks.v1.Query/Job", &tasksv1.QueryJobRequest{Id: id}, &res); err != nil {
+			return false, nil //nolint:nilerr // asked again
+		}
+		c := res.Job.Counts
+		if ended := res.Job.EndedHeight > 0; ended && c.Paid < res.Job.Shards {
+			return false, fmt.Errorf("job %d ended with %d of %d shards paid", id, c.Paid, res.Job.Shards)
+		}
+		return c.Delivered+c.Final+c.Settled == res.Job.Shards, nil
+	})
+	return time.Since(begin), err
 }

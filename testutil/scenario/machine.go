@@ -17,12 +17,28 @@ func (w *World) addMachine(ctx context.Context, n NexCore) error {
 	if err != nil {
 		return err
 	}
+	rpc := w.RPC
+	if n.Via != nil {
+		if rpc, err = n.Via(rpc); err != nil {
+			return err
+		}
+	}
 	m := &Machine{NexCore: n, Home: filepath.Join(w.Dir, n.Name), Operator: "operator-" + n.Name}
 	args := []string{
-		"init", "--home", m.Home, "--operator", w.Address(m.Operator), "--chain-id", w.ChainID, "--rpc", w.RPC,
+		"init", "--home", m.Home, "--operator", w.Address(m.Operator), "--chain-id", w.ChainID, "--rpc", rpc,
 		"--region", n.Region, "--gateway", w.Gateway, "--p2p", fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", ports[0]), "--store-mib", "2048",
 		"--price-cpu", perHour(n.Price), "--price-memory", "0", "--price-disk", "0", "--price-gpu", "0",
 		"--cpu-milli", fmt.Sprint(n.CPUMilli), "--memory-mib", fmt.Sprint(n.MemoryMiB), "--disk-mib", fmt.Sprint(n.DiskMiB),
+	}
+	args = append(args, n.Init...)
+	if w.Mesh {
+		peers, err := w.peers(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range peers {
+			args = append(args, "--peer", p)
+		}
 	}
 	if w.Driver == "container" {
 		args = append(args, "--wasm=false", "--containerd", w.Containerd, "--namespace", "nexara-"+n.Name)
@@ -50,6 +66,24 @@ func (w *World) addMachine(ctx context.Context, n NexCore) error {
 	m.env = n.Env
 	w.Machines = append(w.Machines, m)
 	return m.Start()
+}
+
+// peers are the addresses of the NexCores so far: whoever comes later connects with those before.
+func (w *World) peers(ctx context.Context) (out []string, err error) {
+	for _, m := range w.Machines {
+		err := Until(ctx, startTimeout, "the addresses of "+m.NexCore.Name, func(ctx context.Context) (bool, error) {
+			s, err := w.Status(ctx, m)
+			addrs, _ := s["addrs"].([]any)
+			for _, a := range addrs {
+				out = append(out, fmt.Sprint(a))
+			}
+			return len(addrs) > 0, err
+		})
+		if err := w.explain(err, m.Process); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // perHour is micro-NEX a second as NEX an hour, in decimal text.

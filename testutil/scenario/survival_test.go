@@ -14,7 +14,7 @@ import (
 )
 
 // Stories with real processes: what must survive does, and money is right afterwards. Each has a world of its
-// own on the WASM driver, so that they run everywhere and need no root.
+// own; those here run on the WASM driver, so that they run everywhere and need no root.
 
 var bin, worker string
 
@@ -65,9 +65,16 @@ func machines(n int) []NexCore {
 
 func start(t *testing.T, n int, params map[string]any) (*World, context.Context) {
 	t.Helper()
+	return startWith(t, Options{Dir: t.TempDir(), Driver: "wasm", NexCores: machines(n), Params: params})
+}
+
+// startWith starts a world that ends with the test, and shows the daemons' logs when the test fails.
+func startWith(t *testing.T, o Options) (*World, context.Context) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
-	w, err := Start(ctx, Options{Dir: t.TempDir(), Bin: bin, Driver: "wasm", NexCores: machines(n), Params: params})
+	o.Bin = bin
+	w, err := Start(ctx, o)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -30,6 +30,8 @@ type Options struct {
 	BlockTime time.Duration
 	// Containerd is the socket of the containerd that NexCores use, for the container driver.
 	Containerd string
+	// Mesh keeps every NexCore connected with every other, besides the gateway.
+	Mesh bool
 }
 
 // NexCore is one machine of a world.
@@ -42,6 +44,11 @@ type NexCore struct {
 	Price int64
 	// Env is added to the daemon's environment.
 	Env []string
+	// Init are further flags of `nexcore init`.
+	Init []string
+	// Via gives the address at which this NexCore reaches the node, from the node's own; nil reaches it
+	// directly. What stands between them is the caller's.
+	Via func(rpc string) (string, error)
 }
 
 // Machine is a running NexCore.
