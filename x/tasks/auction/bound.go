@@ -102,10 +102,12 @@ func (m *Model) levels(c *classRow) int {
 }
 
 // bound is D of the model at prices by supply, in unex.
-func (m *Model) bound(prices []Prices) int64 {
+func (m *Model) bound(prices []Prices) int64 { return m.boundAt(prices, m.slots()) }
+
+// boundAt is bound for slots that are known.
+func (m *Model) boundAt(prices []Prices, slots []int64) int64 {
 	flat := true
 	var sum wide
-	slots := m.slots()
 	for i := range prices {
 		p := &prices[i]
 		if *p == (Prices{}) {

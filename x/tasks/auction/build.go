@@ -228,12 +228,26 @@ func (m *Model) addEdges(seed [32]byte) {
 	}
 }
 
+// The searches below are written out: rows are large, and a comparison by value would copy one at each step.
+
+// entriesUpTo is how many entries start before a shard or with it.
+func (m *Model) entriesUpTo(job uint64, shard int64) int {
+	low, high := 0, len(m.entries)
+	for low < high {
+		mid := int(uint(low+high) >> 1)
+		if e := &m.entries[mid]; e.JobID < job || e.JobID == job && e.First <= shard {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
+}
+
 // find returns the index of the entry that starts with a shard, or -1.
 func (m *Model) find(job uint64, first int64) int {
-	i, found := slices.BinarySearchFunc(m.entries, first, func(e entryRow, first int64) int {
-		return cmp.Or(cmp.Compare(e.JobID, job), cmp.Compare(e.First, first))
-	})
-	if !found {
+	i := m.entriesUpTo(job, first) - 1
+	if i < 0 || m.entries[i].JobID != job || m.entries[i].First != first {
 		return -1
 	}
 	return i
@@ -241,12 +255,7 @@ func (m *Model) find(job uint64, first int64) int {
 
 // holding returns the index of the entry that holds a shard, or -1.
 func (m *Model) holding(job uint64, shard int64) int {
-	i, found := slices.BinarySearchFunc(m.entries, shard, func(e entryRow, shard int64) int {
-		return cmp.Or(cmp.Compare(e.JobID, job), cmp.Compare(e.First, shard))
-	})
-	if !found {
-		i--
-	}
+	i := m.entriesUpTo(job, shard) - 1
 	if i < 0 || m.entries[i].JobID != job || shard-m.entries[i].First >= m.entries[i].Count {
 		return -1
 	}
@@ -255,9 +264,36 @@ func (m *Model) holding(job uint64, shard int64) int {
 
 // findSupply returns the index of a NexCore, or -1.
 func (m *Model) findSupply(id uint64) int {
-	i, found := slices.BinarySearchFunc(m.supplies, id, func(s supplyRow, id uint64) int { return cmp.Compare(s.ID, id) })
-	if !found {
+	low, high := 0, len(m.supplies)
+	for low < high {
+		mid := int(uint(low+high) >> 1)
+		if m.supplies[mid].ID < id {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	if low == len(m.supplies) || m.supplies[low].ID != id {
 		return -1
 	}
-	return i
+	return low
+}
+
+// edge finds the edge of a shape and a supply, nil without one.
+func (m *Model) edge(shape, supply int) *Edge { return edgeIn(m.Edges(shape), int32(supply)) }
+
+func edgeIn(edges []Edge, supply int32) *Edge {
+	low, high := 0, len(edges)
+	for low < high {
+		mid := int(uint(low+high) >> 1)
+		if edges[mid].Supply < supply {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	if low == len(edges) || edges[low].Supply != supply {
+		return nil
+	}
+	return &edges[low]
 }

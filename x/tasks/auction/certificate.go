@@ -92,24 +92,22 @@ func (m *Model) addHints(hints []Hint) {
 // need of its edges in every resource. Where all needs are the same it is exact: then the market is a network.
 // No more shards than the model has.
 func (m *Model) slots() []int64 {
+	const none = MaxCapacity + 1
 	least := make([]Resources, len(m.supplies))
-	seen := make([]bool, len(m.supplies))
+	for i := range least {
+		least[i] = Resources{none, none, none, none}
+	}
 	for i := range m.shapes {
-		need := &m.shapes[i].Need
+		need := m.shapes[i].Need
 		edges := m.Edges(i)
 		for j := range edges {
-			s := edges[j].Supply
-			for r, v := range need {
-				if !seen[s] || v < least[s][r] {
-					least[s][r] = v
-				}
-			}
-			seen[s] = true
+			l := &least[edges[j].Supply]
+			l[0], l[1], l[2], l[3] = min(l[0], need[0]), min(l[1], need[1]), min(l[2], need[2]), min(l[3], need[3])
 		}
 	}
 	slots := make([]int64, len(m.supplies))
 	for i := range slots {
-		if !seen[i] {
+		if least[i][0] == none {
 			continue
 		}
 		slots[i] = m.coverage.Shards
@@ -130,6 +128,15 @@ func (m *Model) leaseShare(c *classRow) int64 {
 		most = max(most, m.entries[e].Count)
 	}
 	return PriceScale / min(most, m.params.LeaseMax)
+}
+
+// leaseShares are leaseShare of every class.
+func (m *Model) leaseShares() []int64 {
+	out := make([]int64, len(m.classes))
+	for i := range out {
+		out[i] = m.leaseShare(&m.classes[i])
+	}
+	return out
 }
 
 // bondShare is the least part of a bond that one shard at a price locks, unex: what a lock rounds up, this

@@ -30,16 +30,21 @@ func Check(m *Model, a Allocation) error {
 		return fmt.Errorf("%w: %d", ErrTooMany, len(a.Matches))
 	}
 	rooms := m.rooms()
-	welfare, matched := int64(0), int64(0)
+	places := make([]place, len(a.Matches))
+	welfare, matched, entry := int64(0), int64(0), 0
 	for i := range a.Matches {
 		match := &a.Matches[i]
 		if i > 0 {
 			if err := checkOrder(&a.Matches[i-1], match); err != nil {
-				return fmt.Errorf("match %d, job %d shard %d: %w", i, match.JobID, match.First, err)
+				return match.fault(i, err)
 			}
 		}
-		if err := m.checkMatch(match, rooms); err != nil {
-			return fmt.Errorf("match %d, job %d shard %d, NexCore %d: %w", i, match.JobID, match.First, match.NexCoreID, err)
+		for entry < len(m.entries) && m.entries[entry].endsBefore(match.JobID, match.First) {
+			entry++ // both are in order of (job, first)
+		}
+		places[i] = place{entry: int32(entry), supply: int32(m.findSupply(match.NexCoreID))}
+		if err := m.checkMatch(match, &places[i], rooms); err != nil {
+			return match.fault(i, err)
 		}
 		welfare += match.Welfare // each was compared with count * w, so BoundShards * MaxLimit bounds the sum
 		matched += match.Count
@@ -47,7 +52,23 @@ func Check(m *Model, a Allocation) error {
 	if welfare != a.Welfare || matched != a.Matched || m.coverage.Shards-matched != a.Unmatched {
 		return fmt.Errorf("%w: matches say %d unex and %d shards", ErrSum, welfare, matched)
 	}
-	return m.checkCertificate(&a)
+	return m.checkCertificate(&a, places)
+}
+
+// place is where a match stands in the model.
+type place struct {
+	entry  int32
+	supply int32 // -1: not in the model
+	edge   *Edge
+}
+
+func (match *Match) fault(i int, err error) error {
+	return fmt.Errorf("match %d, job %d shard %d, NexCore %d: %w", i, match.JobID, match.First, match.NexCoreID, err)
+}
+
+// endsBefore says whether all shards of an entry come before a shard.
+func (e *entryRow) endsBefore(job uint64, shard int64) bool {
+	return e.JobID < job || e.JobID == job && e.First+e.Count <= shard
 }
 
 func checkOrder(prev, next *Match) error {
@@ -62,26 +83,27 @@ func checkOrder(prev, next *Match) error {
 	return nil
 }
 
-func (m *Model) checkMatch(match *Match, rooms []room) error {
+func (m *Model) checkMatch(match *Match, at *place, rooms []room) error {
 	if match.Count < 1 || match.Count > m.params.LeaseMax {
 		return ErrLeaseSize
 	}
-	at := m.holding(match.JobID, match.First)
-	if at < 0 {
+	if int(at.entry) == len(m.entries) {
 		return ErrUnknownShard
 	}
-	entry := &m.entries[at]
-	if match.Count > entry.First+entry.Count-match.First {
+	entry := &m.entries[at.entry]
+	if entry.JobID != match.JobID || match.First < entry.First || match.Count > entry.First+entry.Count-match.First {
 		return ErrUnknownShard
 	}
-	supplyAt := m.findSupply(match.NexCoreID)
-	if supplyAt < 0 {
+	if at.supply < 0 {
 		return ErrUnknownSupply
 	}
 	shape := &m.shapes[entry.ShapeIndex]
-	p := pair{params: &m.params, shape: shape, supply: &m.supplies[supplyAt], entry: entry}
+	p := pair{params: &m.params, shape: shape, supply: &m.supplies[at.supply], entry: entry}
 	if failed := p.failed(); failed != 0 {
 		return fmt.Errorf("%w: %s", ErrIneligible, lowestRule(failed))
+	}
+	if at.edge = m.edge(entry.ShapeIndex, int(at.supply)); at.edge == nil || at.edge.Level > entry.level {
+		return fmt.Errorf("%w: the model has no such edge", ErrIneligible) // the rules hold: the model contradicts itself
 	}
 	switch {
 	case match.Price != p.price():
@@ -93,7 +115,7 @@ func (m *Model) checkMatch(match *Match, rooms []room) error {
 	case match.Welfare != match.Count*(entry.usable-p.cost()):
 		return ErrSum
 	}
-	r := &rooms[supplyAt]
+	r := &rooms[at.supply]
 	r.take(&shape.Need, match.Price, match.Count, &m.params)
 	for _, free := range r.free {
 		if free < 0 { // the rule free_capacity held, so none was negative before

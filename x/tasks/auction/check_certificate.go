@@ -38,25 +38,21 @@ func (a pairOf) compare(b pairOf) int {
 
 // checkCertificate verifies what an allocation says about its quality, in one pass over the edges, from the
 // model and the matches alone.
-func (m *Model) checkCertificate(a *Allocation) error {
+func (m *Model) checkCertificate(a *Allocation, places []place) error {
 	prices, err := m.checkPrices(a.Certificate.Prices)
 	if err != nil {
 		return err
 	}
-	if bound := m.bound(prices); bound != a.Bound || bound < a.Welfare {
+	slots := m.slots()
+	if bound := m.boundAt(prices, slots); bound != a.Bound || bound < a.Welfare {
 		return fmt.Errorf("%w: %d unex, not %d", ErrBound, bound, a.Bound)
 	}
+	shares := m.leaseShares()
 	for i := range a.Matches {
-		match := &a.Matches[i]
-		at := m.holding(match.JobID, match.First)
-		c := &m.entries[at]
-		e := m.edge(c.ShapeIndex, m.findSupply(match.NexCoreID))
-		if e == nil { // the rules hold, so an edge is missing: the model contradicts itself
-			return fmt.Errorf("match %d: %w", i, ErrIneligible)
-		}
-		share := m.leaseShare(&m.classes[c.class])
-		if want := m.rent(c, e, &prices[e.Supply], share); match.Rent != want {
-			return fmt.Errorf("match %d, job %d shard %d: %w: %d unex, not %d", i, match.JobID, match.First, ErrRent, match.Rent, want)
+		entry := &m.entries[places[i].entry]
+		want := m.rent(entry, places[i].edge, &prices[places[i].supply], shares[entry.class])
+		if a.Matches[i].Rent != want {
+			return a.Matches[i].fault(i, fmt.Errorf("%w: %d unex, not %d", ErrRent, a.Matches[i].Rent, want))
 		}
 	}
 	if !a.Certificate.Exact {
@@ -68,11 +64,11 @@ func (m *Model) checkCertificate(a *Allocation) error {
 	if a.Bound != a.Welfare {
 		return fmt.Errorf("%w: bound %d, welfare %d unex", ErrGap, a.Bound, a.Welfare)
 	}
-	used, err := m.checkFill(a)
+	used, err := m.checkFill(a, places)
 	if err != nil {
 		return err
 	}
-	if err := m.checkTies(a, prices); err != nil {
+	if err := m.checkTies(a, places, prices, slots); err != nil {
 		return err
 	}
 	return m.checkProof(a, prices, used)
@@ -107,60 +103,61 @@ func (m *Model) rent(entry *entryRow, e *Edge, p *Prices, leaseShare int64) int6
 	return min(rent, entry.usable-e.Cost)
 }
 
-// edge finds the edge of a shape and a supply, nil without one.
-func (m *Model) edge(shape, supply int) *Edge {
-	edges := m.Edges(shape)
-	at, found := slices.BinarySearchFunc(edges, int32(supply), func(e Edge, s int32) int { return cmp.Compare(e.Supply, s) })
-	if !found {
-		return nil
-	}
-	return &edges[at]
-}
-
 // checkFill verifies which shards are matched and where each goes: within a class and level from the highest
 // limit down, within a class in the order of layout. It returns how many shards of each entry are matched.
-func (m *Model) checkFill(a *Allocation) (used []int64, err error) {
+func (m *Model) checkFill(a *Allocation, places []place) (used []int64, err error) {
 	used = make([]int64, len(m.entries))
-	load := make([][]placing, len(m.classes)) // one placing for each match, in order of (job, first)
+	start := make([]int32, len(m.entries)+1) // the matches of entry i are start[i] to start[i+1]
 	for i := range a.Matches {
-		match := &a.Matches[i]
-		at := m.holding(match.JobID, match.First)
+		match, at := &a.Matches[i], places[i].entry
 		if match.First != m.entries[at].First+used[at] {
-			return nil, fmt.Errorf("job %d shard %d: %w", match.JobID, match.First, ErrFill)
+			return nil, match.fault(i, ErrFill)
 		}
 		used[at] += match.Count
-		class := m.entries[at].class
-		load[class] = append(load[class], placing{int32(at), int32(m.findSupply(match.NexCoreID)), match.Count})
+		start[at+1]++
 	}
-	place := make([]int32, len(m.entries)) // in the fill order of its class
+	for i := range m.entries {
+		start[i+1] += start[i]
+	}
+	var open []bool // a shard of this level has no match
+	var deal []placeOf
 	for i := range m.classes {
 		c := &m.classes[i]
-		open := make([]bool, m.levels(c)) // a shard of this level has no match
-		for j, at := range c.entries {
+		open = append(open[:0], make([]bool, m.levels(c))...)
+		deal = deal[:0]
+		for _, at := range c.entries {
 			e := &m.entries[at]
-			place[at] = int32(j)
 			if used[at] > 0 && open[e.level] {
 				return nil, fmt.Errorf("job %d shard %d: %w", e.JobID, e.First, ErrFill)
 			}
 			open[e.level] = open[e.level] || used[at] < e.Count
+			for k := start[at]; k < start[at+1]; k++ {
+				deal = append(deal, placeOf{at, places[k].edge})
+			}
 		}
-		if err := m.checkDeal(c, load[i], place); err != nil {
+		if err := m.checkDeal(deal, len(open) > 1); err != nil {
 			return nil, err
 		}
 	}
 	return used, nil
 }
 
-// checkDeal verifies that entries in order meet NexCores in order: no later entry has an earlier NexCore.
-func (m *Model) checkDeal(c *classRow, matches []placing, place []int32) error {
-	slices.SortStableFunc(matches, func(x, y placing) int {
-		a, b := &m.entries[x.entry], &m.entries[y.entry]
-		return cmp.Or(cmp.Compare(b.level, a.level), cmp.Compare(place[x.entry], place[y.entry]))
-	})
-	for i := 1; i < len(matches); i++ {
-		x, y := m.edge(c.shape, int(matches[i-1].edge)), m.edge(c.shape, int(matches[i].edge))
+// placeOf is an edge on which an entry has a match.
+type placeOf struct {
+	entry int32
+	edge  *Edge
+}
+
+// checkDeal verifies that the matches of a class, given in fill order, meet NexCores in order: no later entry has
+// an earlier NexCore.
+func (m *Model) checkDeal(deal []placeOf, levels bool) error {
+	if levels {
+		slices.SortStableFunc(deal, func(x, y placeOf) int { return cmp.Compare(m.entries[y.entry].level, m.entries[x.entry].level) })
+	}
+	for i := 1; i < len(deal); i++ {
+		x, y := deal[i-1].edge, deal[i].edge
 		if cmp.Or(cmp.Compare(y.Level, x.Level), cmp.Compare(x.Cost, y.Cost), cmp.Compare(x.Tie, y.Tie)) > 0 {
-			e := &m.entries[matches[i].entry]
+			e := &m.entries[deal[i].entry]
 			return fmt.Errorf("job %d shard %d: %w", e.JobID, e.First, ErrFill)
 		}
 	}
@@ -169,14 +166,11 @@ func (m *Model) checkDeal(c *classRow, matches []placing, place []int32) error {
 
 // checkTies does for pairs (welfare, ties) what bound does for welfare: no allocation of this welfare has a
 // greater sum of tie bonuses than the prices allow, and this one has that sum.
-func (m *Model) checkTies(a *Allocation, prices []Prices) error {
+func (m *Model) checkTies(a *Allocation, places []place, prices []Prices, slots []int64) error {
 	have, allowed, priced := int64(0), int64(0), int64(0)
 	for i := range a.Matches {
-		match := &a.Matches[i]
-		e := m.edge(m.entries[m.holding(match.JobID, match.First)].ShapeIndex, m.findSupply(match.NexCoreID))
-		have += match.Count * tieBonus(e)
+		have += a.Matches[i].Count * tieBonus(places[i].edge)
 	}
-	slots := m.slots()
 	for i := range prices {
 		p := &prices[i]
 		if *p == (Prices{}) {
@@ -221,9 +215,12 @@ func (m *Model) pairValues(c *classRow, prices []Prices, value []pairOf) {
 			continue
 		}
 		p := &prices[e.Supply]
-		v := pairOf{e.Cost + p.Slot, p.Tie - tieBonus(e)}
-		if v.compare(value[e.Level]) < 0 {
-			value[e.Level] = v
+		money, best := e.Cost+p.Slot, &value[e.Level]
+		if money > best.money {
+			continue // most edges: their tie is not looked at
+		}
+		if v := (pairOf{money, p.Tie - tieBonus(e)}); v.compare(*best) < 0 {
+			*best = v
 		}
 	}
 	for i := 1; i < len(value); i++ {

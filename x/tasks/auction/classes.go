@@ -142,7 +142,7 @@ func (m *Model) effective(e *entryRow) []uint64 {
 		if at < 0 {
 			continue
 		}
-		if _, found := slices.BinarySearchFunc(edges, int32(at), func(x Edge, at int32) int { return cmp.Compare(x.Supply, at) }); found {
+		if edgeIn(edges, int32(at)) != nil {
 			out = append(out, id)
 		}
 	}

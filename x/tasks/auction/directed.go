@@ -10,7 +10,7 @@ import (
 // Steps of the packing engine for a book.
 const (
 	effortBase    = int64(50_000)
-	effortPerEdge = int64(60)
+	effortPerEdge = int64(18)
 )
 
 // directed solves what is no network: needs differ, or bonds or leases are scarce. The packing engine allocates
@@ -34,7 +34,7 @@ func (s *search) directed() (Allocation, error) {
 	v := newVector(m, s.slots)
 	// A small book does not use up the block's budget: effort follows its size.
 	effort := min(s.left, effortBase+effortPerEdge*int64(len(v.problem.Edges)))
-	result, err := packing.Solve(&v.problem, packing.Options{MaxSteps: effort, Warm: v.warm(), Start: v.counts(&base)})
+	result, err := packing.Solve(&v.problem, packing.Options{MaxSteps: effort, Start: v.counts(&base)})
 	if err != nil { // the model's bounds are narrower than the engine's: not reached, and greedy stands
 		return base, nil
 	}
@@ -134,6 +134,16 @@ func newVector(m *Model, slots []int64) *vector {
 		bonded[i] = lock[i] > 0 && m.supplies[i].FreeBond/lock[i] < slots[i]
 		leased[i] = m.supplies[i].LeaseSlots < slots[i]
 	}
+	edges, own := 0, 2*len(m.classes)
+	for i := range m.classes {
+		edges += len(m.classes[i].edges)
+		for j := range m.classes[i].edges {
+			if bonded[m.classes[i].edges[j].Supply] {
+				own++
+			}
+		}
+	}
+	v.problem.Edges, v.problem.Needs = make([]packing.Edge, 0, edges), make([]packing.Vector, 0, own)
 	for i := range m.classes {
 		v.addClass(i, bonded, leased)
 	}
@@ -146,7 +156,12 @@ func (v *vector) addClass(i int, bonded, leased []bool) {
 	group := packing.Group{From: int32(len(p.Edges))}
 	var need packing.Vector
 	copy(need[:], m.shapes[c.shape].Need[:])
-	plain, share := int32(-1), m.leaseShare(c)
+	// One need for NexCores on which neither bond nor leases can run out, one where leases can, and its own for
+	// each edge where the bond can: what that locks depends on the price.
+	plain := int32(len(p.Needs))
+	lease := need
+	lease[LeaseDim] = m.leaseShare(c)
+	p.Needs = append(p.Needs, need, lease)
 	v.edgeOf[i] = make([]int32, len(c.edges))
 	levels := int32(m.levels(c))
 	for j := range c.edges {
@@ -156,20 +171,14 @@ func (v *vector) addClass(i int, bonded, leased []bool) {
 			continue
 		}
 		at := plain
-		if bonded[e.Supply] || leased[e.Supply] {
-			own := need
-			if bonded[e.Supply] {
-				own[BondDim] = m.bondShare(e.Price)
-			}
-			if leased[e.Supply] {
-				own[LeaseDim] = share
-			}
+		if leased[e.Supply] {
+			at = plain + 1
+		}
+		if bonded[e.Supply] {
+			own := p.Needs[at]
+			own[BondDim] = m.bondShare(e.Price)
 			at = int32(len(p.Needs))
 			p.Needs = append(p.Needs, own)
-		} else if plain < 0 {
-			plain = int32(len(p.Needs))
-			at = plain
-			p.Needs = append(p.Needs, need)
 		}
 		v.edgeOf[i][j] = int32(len(p.Edges))
 		p.Edges = append(p.Edges, packing.Edge{Bin: e.Supply, Need: at, Cost: e.Cost})
@@ -184,21 +193,6 @@ func (v *vector) addClass(i int, bonded, leased []bool) {
 		}
 	}
 	p.Groups = append(p.Groups, group)
-}
-
-// warm are the hints as prices by bin; nil without any.
-func (v *vector) warm() []packing.Vector {
-	if len(v.m.hints) == 0 {
-		return nil
-	}
-	out := make([]packing.Vector, len(v.m.supplies))
-	for _, h := range v.m.hints {
-		at := v.m.findSupply(h.NexCoreID)
-		for d, price := range h.Dims {
-			out[at][d] = min(price, packing.MaxPrice)
-		}
-	}
-	return out
 }
 
 // counts is an allocation as shards by edge.

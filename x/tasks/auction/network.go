@@ -12,12 +12,16 @@ const arcsPerStep = 4
 func (s *search) network() (Allocation, bool) {
 	m := s.m
 	t := newTransport(m, s.slots)
-	hints := make([]int64, len(m.supplies))
-	for _, h := range m.hints {
-		hints[m.findSupply(h.NexCoreID)] = h.Slot
-	}
 	limit := max(s.left/2, 1) * arcsPerStep
-	result, err := flow.Solve(&t.graph, flow.Options{MaxScanned: limit, MaxPivots: max(limit/256, 1), Start: t.start(hints)})
+	options := flow.Options{MaxScanned: limit, MaxPivots: max(limit/256, 1)}
+	if len(m.hints) > 0 { // without prices to follow the engine's own start is as good and cheaper
+		hints := make([]int64, len(m.supplies))
+		for _, h := range m.hints {
+			hints[m.findSupply(h.NexCoreID)] = h.Slot
+		}
+		options.Start, options.Potential = t.start(hints), t.potential(hints)
+	}
+	result, err := flow.Solve(&t.graph, options)
 	s.left -= result.Scanned / arcsPerStep
 	if err != nil {
 		return Allocation{}, false
@@ -60,4 +64,3 @@ func (t *transport) prices(r *flow.Result) []pairOf {
 	}
 	return out
 }
-

@@ -184,10 +184,15 @@ func (m *Model) certify(a *Allocation) {
 	if a.Bound = m.bound(prices); a.Bound > a.Welfare {
 		a.Certificate.Exact, a.Certificate.Proof = false, nil
 	}
+	shares := m.leaseShares()
 	for i := range a.Matches {
 		match := &a.Matches[i]
+		match.Rent = 0
+		supply := m.findSupply(match.NexCoreID)
+		if prices[supply] == (Prices{}) {
+			continue
+		}
 		entry := &m.entries[m.holding(match.JobID, match.First)]
-		e := m.edge(entry.ShapeIndex, m.findSupply(match.NexCoreID))
-		match.Rent = m.rent(entry, e, &prices[e.Supply], m.leaseShare(&m.classes[entry.class]))
+		match.Rent = m.rent(entry, m.edge(entry.ShapeIndex, supply), &prices[supply], shares[entry.class])
 	}
 }

@@ -83,7 +83,9 @@ func benchmarkCheck(b *testing.B, book Book) {
 	report(b, m, a)
 }
 
-func BenchmarkCheckNetwork200x1000x10000(b *testing.B) { benchmarkCheck(b, uniformBook(200, 1000, 10_000)) }
+func BenchmarkCheckNetwork200x1000x10000(b *testing.B) {
+	benchmarkCheck(b, uniformBook(200, 1000, 10_000))
+}
 func BenchmarkCheckVector200x1000x10000(b *testing.B) {
 	benchmarkCheck(b, largeBook(200, 1000, 10_000, true))
 }

@@ -113,6 +113,26 @@ func (t *transport) start(prices []int64) []int64 {
 	return out
 }
 
+// potential is what prices say about every node: a NexCore is worth its price less, a level of a class the least
+// cost plus price that it sees.
+func (t *transport) potential(prices []int64) []int64 {
+	out := make([]int64, t.graph.Nodes)
+	flat := make([]Prices, len(prices))
+	for i, p := range prices {
+		out[1+i], flat[i].Slot = -p, p
+	}
+	var value []pairOf
+	for i := range t.m.classes {
+		c := &t.m.classes[i]
+		value = append(value[:0], make([]pairOf, t.m.levels(c))...)
+		t.m.pairValues(c, flat, value)
+		for l, v := range value {
+			out[int(t.level[i])+l] = -min(v.money, MaxLimit)
+		}
+	}
+	return out
+}
+
 // chain is the arc from a level of a class to the one below: the arcs after the last entry's.
 func (t *transport) chain(class int, level int32) int32 {
 	c := &t.m.classes[class]
