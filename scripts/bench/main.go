@@ -24,12 +24,23 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var b bench
-	only := flag.String("only", "", "comma-separated sections (default all): size, latency, wasm, containers, overhead, chain, arrays, idle, memory")
+	only := flag.String("only", "", "comma-separated sections (default all): size, latency, wasm, containers, overhead, chain, arrays, idle, memory, clearing")
 	flag.StringVar(&b.bin, "bin", "build", "folder with nexarad, nexcore and nexgate")
 	flag.IntVar(&b.containerShards, "container-shards", 200, "shards of the containers section")
 	flag.StringVar(&b.containerCPU, "container-cpu", "10m", "share of a core of each of its shards")
 	flag.DurationVar(&b.load, "load", time.Minute, "how long the chain section keeps its load up")
+	flag.StringVar(&b.data, "data", "../shared/data", "folder of the public instances of the clearing section")
+	flag.StringVar(&b.lemon, "lemon", "dimacs-solver", "anchor of the clearing section: LEMON's solver of DIMACS files")
+	flag.StringVar(&b.python, "python", "/usr/bin/python3", "anchor of the clearing section: a Python with scipy")
+	flowFile := flag.String("flow-file", "", "solve this DIMACS file once, print time and cost, and end (the clearing section runs itself so)")
 	flag.Parse()
+	if *flowFile != "" {
+		if err := solveOnce(*flowFile); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := b.run(ctx, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -44,6 +55,9 @@ type bench struct {
 
 	containerShards int
 	containerCPU    string
+
+	// Of the clearing section: where instances lie, and the anchors' programs.
+	data, lemon, python string
 }
 
 type section struct {
@@ -63,6 +77,7 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 	for _, s := range []section{
 		{"size", b.size}, {"latency", b.latency}, {"wasm", b.wasm}, {"containers", b.containers}, {"overhead", b.overhead},
 		{"chain", b.chain}, {"arrays", b.arrays}, {"idle", b.idle}, {"memory", b.memory},
+		{"clearing", b.clearing},
 	} {
 		if only != "" && !strings.Contains(","+only+",", ","+s.name+",") {
 			continue

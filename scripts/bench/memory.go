@@ -40,14 +40,14 @@ func (b *bench) idle(ctx context.Context) (_ any, err error) {
 	}); err != nil {
 		return nil, err
 	}
-	if err := rest(ctx, idleRest); err != nil {
+	if err := rest(ctx); err != nil {
 		return nil, err
 	}
 	before, begin := make([]float64, len(w.Machines)), time.Now()
 	for i, m := range w.Machines {
 		before[i] = cpuSeconds(m.PID())
 	}
-	if err := rest(ctx, idleRest); err != nil {
+	if err := rest(ctx); err != nil {
 		return nil, err
 	}
 	var list []map[string]any
@@ -84,7 +84,7 @@ func (b *bench) memory(ctx context.Context) (_ any, err error) {
 		return nil, err
 	}
 	pid := w.Machines[0].PID()
-	if err := rest(ctx, idleRest); err != nil {
+	if err := rest(ctx); err != nil {
 		return nil, err
 	}
 	before := rssMiB(pid)
@@ -110,7 +110,7 @@ func (b *bench) memory(ctx context.Context) (_ any, err error) {
 		return nil, err
 	}
 	just := rssMiB(pid)
-	if err := rest(ctx, idleRest); err != nil {
+	if err := rest(ctx); err != nil {
 		return nil, err
 	}
 	after := rssMiB(pid)
@@ -121,8 +121,8 @@ func (b *bench) memory(ctx context.Context) (_ any, err error) {
 }
 
 // rest lets time pass: what is measured is what daemons do when there is nothing to do.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
+func rest(ctx context.Context) error {
+	timer := time.NewTimer(idleRest)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -56,6 +56,7 @@ func (s *stub) act(ctx context.Context, list []*tasksv1.Assignment) {
 					results = append(results, d)
 				}
 			}
+		default: // nothing to do for it
 		}
 	}
 	for len(acks) > 0 {

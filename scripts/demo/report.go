@@ -60,6 +60,12 @@ func (d *demo) report(ctx context.Context, w *scenario.World, id uint64) error {
 		return errMoney
 	}
 	d.say("the money law holds: escrow, pool and bonds hold exactly what the records say")
+	d.say("$ nexarad verify clearing 0")
+	proof, err := w.CLI(ctx, "verify", "clearing", "0")
+	if err != nil {
+		return err
+	}
+	fmt.Print(indent(string(proof)))
 	return nil
 }
 

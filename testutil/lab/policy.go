@@ -92,7 +92,7 @@ func (c *clearing) Clear(r *Round) (Decision, error) {
 	d.Check = time.Since(began)
 	c.hints = nil
 	for _, p := range a.Certificate.Prices {
-		c.hints = append(c.hints, auction.Hint{NexCoreID: p.NexCoreID, Prices: p.Prices, Width: p.Width})
+		c.hints = append(c.hints, auction.Hint(p))
 	}
 	d.Certificate, d.Certified = Proved(&a), true
 	d.Rents = d.Certificate.Rents // placements are made in the order of matches

@@ -14,9 +14,8 @@ type transport struct {
 	graph flow.Graph
 	level []int32 // first node of each class
 	entry []int32 // arc of each entry, -1
-	edges []int32 // first edge arc of each class; only edges that some entry sees have one
-	arcOf [][]int32
-	slot  []int32 // arc of each supply
+	arcOf [][]int32 // of each class, the arc of each edge; -1 for one that no entry sees
+	slot  []int32   // arc of each supply
 }
 
 const root = int32(0)

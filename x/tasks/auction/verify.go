@@ -80,11 +80,16 @@ func Verify(data []byte, claim Claim) (held []Finding, err error) {
 		a := &file.Allocation
 		proof := "a bound"
 		if a.Certificate.Exact {
-			proof = fmt.Sprintf("exact, least prices by %d steps", len(a.Certificate.Proof))
+			proof = fmt.Sprintf("exact, least prices proved in %d steps", len(a.Certificate.Proof))
+			if len(a.Certificate.Prices) == 0 {
+				proof = "exact, nothing was scarce"
+			}
 		}
 		return fmt.Sprintf("%d shards in %d leases; welfare %d, bound %d unex: %s", a.Matched, len(a.Matches), a.Welfare, a.Bound, proof), nil
 	})
-	step("record", func() (string, error) { return "", file.compare(claim) })
+	step("record", func() (string, error) {
+		return fmt.Sprintf("height %d, gap %d ppm, %d priced NexCores", claim.Height, claim.GapPPM, len(claim.Prices)), file.compare(claim)
+	})
 	step("solve", func() (string, error) { return file.again(model) })
 	return held, err
 }

@@ -17,8 +17,8 @@ import (
 // burned, the requester gets the rest of its limit back, the bond is free again.
 func TestHealthyJob(t *testing.T) {
 	m := newMarket(t, 2, nil, network.Options{})
-	alice, op := m.Account("alice"), m.Account("op-0")
-	before, earned := m.balance(alice), m.balance(op)
+	alice := m.Account("alice")
+	before := m.balance(alice)
 	id := m.submit(jobOf(alice, 3, 1_000)) // 100 unex a core second, 2 s: price 200, burn 10
 
 	leases := m.leases(id)
@@ -27,8 +27,8 @@ func TestHealthyJob(t *testing.T) {
 	require.Equal(t, m.Height(), l.AssignedHeight, "a job of block H is leased in block H")
 	require.EqualValues(t, 200, l.Price)
 	require.EqualValues(t, 10, l.Burn)
-	op = m.stub(l.NexcoreId).operator
-	earned = m.balance(op)
+	op := m.stub(l.NexcoreId).operator
+	earned := m.balance(op)
 
 	m.ack(l)
 	m.deliver(l)

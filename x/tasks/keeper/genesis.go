@@ -84,8 +84,9 @@ func (k *Keeper) initLease(ctx context.Context, l types.Lease) error {
 		return errors.Join(err, k.schedule(ctx, l.FinalAt, types.DueFinal, l.Id))
 	case types.LEASE_STATE_FINAL:
 		return errors.Join(err, k.settleQueue.Set(ctx, l.Id))
+	default: // it has ended: nothing will happen to it
+		return err
 	}
-	return err
 }
 
 // ExportGenesis returns the whole state.

@@ -122,7 +122,7 @@ func (e *engine) tighten(g *Graph, rest []loose) ([]loose, verdict) {
 		a := e.arcs[l.k]
 		away, towards := e.room(g, l.k, a.from, l.flow)
 		rc := a.cost + e.pi[a.from] - e.pi[a.to]
-		bounded := true
+		var bounded bool
 		if rc < 0 {
 			bounded = e.pivot(l.k, a.from, a.to, rc, away, towards)
 		} else {

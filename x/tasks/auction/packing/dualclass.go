@@ -216,23 +216,22 @@ func (d *classDual) raise(c int, part, whole int64) {
 
 // refresh chooses the candidates of all bins anew and brings their programmes to the optimum, in up to rounds
 // rounds per bin.
-func (d *classDual) refresh(rounds int, w *meter) bool {
+func (d *classDual) refresh(rounds int, w *meter) {
 	for _, b := range d.order {
 		for i := range rounds {
 			steps, worst := d.m.refresh(int(b), &d.lps[b], d.v, d.size, d.shift)
 			if i > 0 && worst <= 0 {
 				if !w.spend(steps) {
-					return false
+					return
 				}
 				break
 			}
 			steps += d.lps[b].solve(d.v, d.m.nres)
 			if !w.spend(steps) {
-				return false
+				return
 			}
 		}
 	}
-	return true
 }
 
 // run does passes with falling steps and leaves the mean in v. It stops early when steps run out.

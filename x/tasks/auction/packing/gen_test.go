@@ -25,7 +25,6 @@ func book(seed uint64, classes, bins, shards int) *Problem {
 		a[2] = 20 + rng.Int64N(10)
 		asks = append(asks, a)
 	}
-	type shape struct{ seconds, base int64 }
 	for range classes {
 		need := Vector{500 * (1 + rng.Int64N(32)), 1_024 * (1 + rng.Int64N(48)), 10_000 * rng.Int64N(20), 0}
 		if rng.IntN(2) == 0 {
