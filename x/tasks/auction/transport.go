@@ -12,8 +12,8 @@ type transport struct {
 	m     *Model
 	slots []int64
 	graph flow.Graph
-	level []int32 // first node of each class
-	entry []int32 // arc of each entry, -1
+	level []int32   // first node of each class
+	entry []int32   // arc of each entry, -1
 	arcOf [][]int32 // of each class, the arc of each edge; -1 for one that no entry sees
 	slot  []int32   // arc of each supply
 }
