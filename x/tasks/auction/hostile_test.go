@@ -57,6 +57,9 @@ func TestNoBookBreaksAClearing(t *testing.T) {
 		}
 		m := mustModel(t, b)
 		a := mustSolve(t, m)
+		if better := mustOptimal(t, m); better.Welfare < a.Welfare {
+			t.Fatalf("welfare %d, greedy %d", better.Welfare, a.Welfare)
+		}
 		if a.Welfare < 0 || a.Welfare >= 1<<62 {
 			t.Fatalf("welfare %d", a.Welfare)
 		}
