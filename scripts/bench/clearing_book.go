@@ -3,12 +3,13 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/nexara/nexara/x/tasks/auction"
 )
 
-// draws is a seeded source of small numbers, the finaliser of SplitMix64 over a counter: the sections of
-// x/tasks/auction's own benchmarks draw the same books from it, so that figures of both can be compared.
+// draws is a seeded source of small numbers, the finaliser of SplitMix64 over a counter. The benchmarks
+// of x/tasks/auction draw the same books from the same numbers, so figures of both can be compared.
 type draws struct{ state uint64 }
 
 func (d *draws) below(n int) int {
@@ -75,30 +76,57 @@ func networkBook() auction.Book {
 	return b
 }
 
-// sixBook is the scarce vectorBook in which all six dimensions bind somewhere: each fifth of the NexCores is
-// short of another of memory, disk, GPUs, bond and leases, CPU is short everywhere.
-func sixBook() auction.Book {
-	b := vectorBook(true)
-	for i := range b.Shapes {
-		b.Shapes[i].Need[auction.DiskMiB] += 128
-		b.Shapes[i].Need[auction.GPUs] = int64(1 + i%3)
-	}
-	for i := range b.Supplies {
-		s := &b.Supplies[i]
-		s.Capacity[auction.GPUs], s.Ask[auction.GPUs] = 64, 1_000_000_000
-		switch i % 5 {
-		case 0:
-			s.Capacity[auction.MemoryMiB] = 8_192
-		case 1:
-			s.Capacity[auction.DiskMiB] = 4_096
-		case 2:
-			s.Capacity[auction.GPUs] = 8
-		case 3:
-			s.FreeBond = 10_000
-		case 4:
-			s.LeaseSlots = 4
+// priceAll replaces a certificate by one that prices every NexCore in all six dimensions, seeded: the dearest input
+// that the checker's pass has. It computes the bound and the rents that follow, by the formula D = sum max(0, usable -
+// v) + sum capacity * price; Check then confirms both. For vectorBook, whose shards are entries of their own.
+func priceAll(m *auction.Model, a auction.Allocation) auction.Allocation {
+	const shift = 19 // prices are in 2^-19 unex
+	d := &draws{state: 7}
+	a.Matches, a.Certificate = slices.Clone(a.Matches), auction.Certificate{}
+	lock := m.Params().LockPPM
+	prices, supplies := make([]auction.Dims, m.NumSupplies()), make([]auction.Supply, m.NumSupplies())
+	at := map[uint64]int{}
+	sum := int64(0)
+	for i := range prices {
+		s := m.Supply(i)
+		supplies[i], at[s.ID] = s, i
+		capacity := auction.Dims{auction.BondDim: s.FreeBond, auction.LeaseDim: s.LeaseSlots << shift}
+		copy(capacity[:], s.Free[:])
+		for k := range prices[i] {
+			prices[i][k] = int64(1 + d.below(50))
+			sum += capacity[k] * prices[i][k]
 		}
-		s.Free = s.Capacity
+		a.Certificate.Prices = append(a.Certificate.Prices, auction.Priced{NexCoreID: s.ID, Prices: auction.Prices{Dims: prices[i]}})
 	}
-	return b
+	rent := func(e *auction.Edge, need auction.Resources) int64 { // of one shard, in 2^-19 unex
+		p := &prices[e.Supply]
+		out := p[auction.BondDim]*(e.Price*lock/auction.PPM) + p[auction.LeaseDim]<<shift
+		for r, v := range need {
+			out += p[r] * v
+		}
+		return out
+	}
+	match := 0
+	for i := range m.NumEntries() {
+		e, usable := m.Entry(i)
+		shape, _ := m.Shape(e.ShapeIndex)
+		edges, best := m.Edges(e.ShapeIndex), usable<<shift
+		for j := range edges {
+			x := &edges[j]
+			if supplies[x.Supply].AskHeight >= e.VisibleBefore {
+				continue
+			}
+			r := rent(x, shape.Need)
+			best = min(best, x.Cost<<shift+r)
+			if match < len(a.Matches) && a.Matches[match].JobID == e.JobID && at[a.Matches[match].NexCoreID] == int(x.Supply) {
+				a.Matches[match].Rent = min(r>>shift, usable-x.Cost)
+			}
+		}
+		if match < len(a.Matches) && a.Matches[match].JobID == e.JobID {
+			match++
+		}
+		sum += usable<<shift - best
+	}
+	a.Bound = sum >> shift
+	return a
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/nexara/nexara/x/tasks/auction/flow"
 )
 
-// clearingWarm is re-clearing the network book after one entry in a hundred changed its limit, against clearing it
+// clearingWarm is re-clearing the network book after one entry in a hundred drew another limit, against clearing it
 // from nothing: the whole solver, which is given the prices before, and the flow engine alone on the same
 // network, which is given a flow that follows these prices (what the solver does) or the flow before itself.
 func (b *bench) clearingWarm(ctx context.Context) (any, error) {
@@ -19,8 +19,9 @@ func (b *bench) clearingWarm(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	changed := networkBook()
+	limits := &draws{state: 1}
 	for i := 0; i < len(changed.Entries); i += 100 {
-		changed.Entries[i].Limit += int64(i % 977)
+		changed.Entries[i].Limit = int64(1_000 + 7*limits.below(bookEntries))
 	}
 	cold, err := auction.NewModel(changed)
 	if err != nil {
@@ -190,11 +191,11 @@ func (n *network) addShape(m *auction.Model, shape int, entries []int, committed
 		s.entries = append(s.entries, entryArc{level: level, usable: usable, count: e.Count})
 	}
 	n.graph.Nodes += int(levels)
-	slices.SortStableFunc(s.entries, func(a, b entryArc) int { return cmp.Compare(b.usable, a.usable) })
-	for i := range s.entries {
+	for i := range s.entries { // in the model's order, so that a change of limits moves no arc
 		e := &s.entries[i]
 		e.arc = n.add(flow.Arc{From: 0, To: first + e.level, Cap: e.count, Cost: -e.usable})
 	}
+	slices.SortStableFunc(s.entries, func(a, b entryArc) int { return cmp.Compare(b.usable, a.usable) })
 	s.chain = make([]int32, levels)
 	for l := int32(1); l < levels; l++ {
 		s.chain[l] = n.add(flow.Arc{From: first + l, To: first + l - 1, Cap: shards + 1})

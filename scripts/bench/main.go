@@ -75,8 +75,15 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 	defer os.RemoveAll(b.dir)
 	b.out = map[string]any{"machine": machine(), "time": time.Now().UTC().Format(time.RFC3339)}
 	for _, s := range []section{
-		{"size", b.size}, {"latency", b.latency}, {"wasm", b.wasm}, {"containers", b.containers}, {"overhead", b.overhead},
-		{"chain", b.chain}, {"arrays", b.arrays}, {"idle", b.idle}, {"memory", b.memory},
+		{"size", b.size},
+		{"latency", b.latency},
+		{"wasm", b.wasm},
+		{"containers", b.containers},
+		{"overhead", b.overhead},
+		{"chain", b.chain},
+		{"arrays", b.arrays},
+		{"idle", b.idle},
+		{"memory", b.memory},
 		{"clearing", b.clearing},
 	} {
 		if only != "" && !strings.Contains(","+only+",", ","+s.name+",") {

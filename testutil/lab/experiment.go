@@ -101,11 +101,23 @@ func (c *Comparison) Mean(policy int) Summary {
 			to   *float64
 			from float64
 		}{
-			{&mean.GPUShare, s.GPUShare}, {&mean.FullShare, s.FullShare}, {&mean.IdleGPUs, s.IdleGPUs}, {&mean.StrandedGPUs, s.StrandedGPUs}, {&mean.Served, s.Served},
-			{&mean.WelfareNEX, s.WelfareNEX}, {&mean.WaitMedian, s.WaitMedian}, {&mean.WaitMean, s.WaitMean}, {&mean.WaitP95, s.WaitP95},
-			{&mean.WaitAllMedian, s.WaitAllMedian}, {&mean.WaitAllP95, s.WaitAllP95}, {&mean.Jain, s.Jain},
-			{&mean.WorstDecile, s.WorstDecile}, {&mean.SolveMedianMS, s.SolveMedianMS}, {&mean.SolveP95MS, s.SolveP95MS},
-			{&mean.CheckMedianMS, s.CheckMedianMS}, {&mean.CheckP95MS, s.CheckP95MS},
+			{&mean.GPUShare, s.GPUShare},
+			{&mean.FullShare, s.FullShare},
+			{&mean.IdleGPUs, s.IdleGPUs},
+			{&mean.StrandedGPUs, s.StrandedGPUs},
+			{&mean.Served, s.Served},
+			{&mean.WelfareNEX, s.WelfareNEX},
+			{&mean.WaitMedian, s.WaitMedian},
+			{&mean.WaitMean, s.WaitMean},
+			{&mean.WaitP95, s.WaitP95},
+			{&mean.WaitAllMedian, s.WaitAllMedian},
+			{&mean.WaitAllP95, s.WaitAllP95},
+			{&mean.Jain, s.Jain},
+			{&mean.WorstDecile, s.WorstDecile},
+			{&mean.SolveMedianMS, s.SolveMedianMS},
+			{&mean.SolveP95MS, s.SolveP95MS},
+			{&mean.CheckMedianMS, s.CheckMedianMS},
+			{&mean.CheckP95MS, s.CheckP95MS},
 		} {
 			*f.to += f.from / n
 		}

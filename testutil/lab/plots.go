@@ -27,10 +27,14 @@ func (c *Comparison) plots() []plot {
 		for _, r := range c.Runs {
 			top = max(top, load(&r.Blocks[len(r.Blocks)-1]))
 		}
-		add("gpu-share", Chart{Title: "Allocated GPUs", X: "GPUs asked for so far, % of all", Y: "allocated GPUs, % of all",
-			Lines: c.lines(load, share), Low: 0, High: 105, From: 0, To: top})
-		add("idle", Chart{Title: "GPUs left idle as the load grows", X: "GPUs asked for so far, % of all", Y: "idle GPUs",
-			Lines: c.lines(load, func(b *Block) float64 { return float64(c.Market.GPUs - b.UsedGPUs) }), From: 90, To: max(top, 91)})
+		add("gpu-share", Chart{
+			Title: "Allocated GPUs", X: "GPUs asked for so far, % of all", Y: "allocated GPUs, % of all",
+			Lines: c.lines(load, share), Low: 0, High: 105, From: 0, To: top,
+		})
+		add("idle", Chart{
+			Title: "GPUs left idle as the load grows", X: "GPUs asked for so far, % of all", Y: "idle GPUs",
+			Lines: c.lines(load, func(b *Block) float64 { return float64(c.Market.GPUs - b.UsedGPUs) }), From: 90, To: max(top, 91),
+		})
 	} else {
 		lines := c.lines(blocks, share)
 		low := 100.0
@@ -49,11 +53,15 @@ func (c *Comparison) plots() []plot {
 	}
 	if best := c.bestClearing(); best >= 0 {
 		name := c.Policies[best]
-		add("price", Chart{Title: "Price path by GPU model under " + name, X: "block", Y: "paid per GPU and hour, rent included, NEX", Close: true,
-			Lines: c.prices(best, func(b *Block) []int64 { return b.Paid })})
+		add("price", Chart{
+			Title: "Price path by GPU model under " + name, X: "block", Y: "paid per GPU and hour, rent included, NEX", Close: true,
+			Lines: c.prices(best, func(b *Block) []int64 { return b.Paid }),
+		})
 		if c.Mean(best).Certified {
-			add("rent", Chart{Title: "Scarcity rent by GPU model under " + name, X: "block", Y: "rent per GPU and hour, NEX",
-				Lines: c.prices(best, func(b *Block) []int64 { return b.Rent })})
+			add("rent", Chart{
+				Title: "Scarcity rent by GPU model under " + name, X: "block", Y: "rent per GPU and hour, NEX",
+				Lines: c.prices(best, func(b *Block) []int64 { return b.Rent }),
+			})
 		}
 	}
 	add("waiting", Chart{Title: "Tasks waiting after each clearing", X: "block", Y: "tasks", Lines: c.lines(blocks, func(b *Block) float64 { return float64(b.Waiting) })})

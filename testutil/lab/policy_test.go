@@ -50,26 +50,66 @@ func TestChoices(t *testing.T) {
 		tasks  []int // by index of pods
 		want   []int32
 	}{
-		{"the lowest number that fits", "first-fit", []Node{node("A", 4, 1), node("A", 64, 8), node("A", 8, 1)},
-			[]Pod{pod(8, 1)}, []int{0}, []int32{1}},
-		{"the tightest machine", "best-fit", []Node{node("A", 64, 8), node("A", 32, 4), node("A", 8, 1), node("A", 8, 2)},
-			[]Pod{pod(8, 1)}, []int{0, 0, 0, 0}, []int32{2, 3, 1, 1}},
-		{"the most aligned machine is the largest", "dot-product", []Node{node("A", 8, 1), node("A", 64, 8), node("A", 64, 4)},
-			[]Pod{pod(8, 1)}, []int{0}, []int32{1}},
-		{"the least product", "dot-product-low", []Node{node("A", 64, 8), node("A", 8, 1), node("A", 64, 4)},
-			[]Pod{pod(8, 1)}, []int{0}, []int32{1}},
+		{
+			"the lowest number that fits", "first-fit",
+			[]Node{node("A", 4, 1), node("A", 64, 8), node("A", 8, 1)},
+			[]Pod{pod(8, 1)},
+			[]int{0},
+			[]int32{1},
+		},
+		{
+			"the tightest machine", "best-fit",
+			[]Node{node("A", 64, 8), node("A", 32, 4), node("A", 8, 1), node("A", 8, 2)},
+			[]Pod{pod(8, 1)},
+			[]int{0, 0, 0, 0},
+			[]int32{2, 3, 1, 1},
+		},
+		{
+			"the most aligned machine is the largest", "dot-product",
+			[]Node{node("A", 8, 1), node("A", 64, 8), node("A", 64, 4)},
+			[]Pod{pod(8, 1)},
+			[]int{0},
+			[]int32{1},
+		},
+		{
+			"the least product", "dot-product-low",
+			[]Node{node("A", 64, 8), node("A", 8, 1), node("A", 64, 4)},
+			[]Pod{pod(8, 1)},
+			[]int{0},
+			[]int32{1},
+		},
 		// A task of one GPU on A leaves a machine that the task of two cannot use; B has an odd one to spare.
-		{"the machine with an odd GPU", "fragmentation", []Node{node("A", 64, 2), node("B", 64, 3)},
-			[]Pod{pod(1, 1), pod(1, 2)}, []int{0, 1}, []int32{1, 0}},
+		{
+			"the machine with an odd GPU", "fragmentation",
+			[]Node{node("A", 64, 2), node("B", 64, 3)},
+			[]Pod{pod(1, 1), pod(1, 2)},
+			[]int{0, 1},
+			[]int32{1, 0},
+		},
 		// All cores of the first machine would go to a task without GPUs and strand its GPUs.
-		{"a machine without GPUs", "fragmentation", []Node{node("A", 16, 4), cpu},
-			[]Pod{pod(16, 0), pod(4, 1)}, []int{0, 1, 1}, []int32{1, 0, 0}},
+		{
+			"a machine without GPUs", "fragmentation",
+			[]Node{node("A", 16, 4), cpu},
+			[]Pod{pod(16, 0), pod(4, 1)},
+			[]int{0, 1, 1},
+			[]int32{1, 0, 0},
+		},
 		// Only A is accepted by the constrained class: the others keep away from it.
-		{"the model that fewer accept", "fragmentation", []Node{node("A", 64, 2), node("B", 64, 2)},
-			[]Pod{pod(1, 1), pod(1, 1, "B")}, []int{0, 0, 1, 1}, []int32{0, 0, 1, 1}},
+		{
+			"the model that fewer accept", "fragmentation",
+			[]Node{node("A", 64, 2), node("B", 64, 2)},
+			[]Pod{pod(1, 1), pod(1, 1, "B")},
+			[]int{0, 0, 1, 1},
+			[]int32{0, 0, 1, 1},
+		},
 		{"nothing accepts", "best-fit", []Node{node("A", 64, 2)}, []Pod{pod(1, 1, "B"), pod(1, 1, "B", "C")}, []int{0, 1}, []int32{-1, -1}},
-		{"a set of models", "first-fit", []Node{node("A", 64, 2), node("B", 64, 2), node("C", 64, 2)},
-			[]Pod{pod(1, 1, "B", "C")}, []int{0, 0, 0}, []int32{1, 1, 2}},
+		{
+			"a set of models", "first-fit",
+			[]Node{node("A", 64, 2), node("B", 64, 2), node("C", 64, 2)},
+			[]Pod{pod(1, 1, "B", "C")},
+			[]int{0, 0, 0},
+			[]int32{1, 1, 2},
+		},
 		{"all at once", "greedy", []Node{node("A", 8, 1), node("B", 8, 1)}, []Pod{pod(8, 1), pod(8, 1, "A"), pod(8, 1, "B")}, []int{1, 2}, []int32{0, 1}},
 	} {
 		t.Run(c.policy+": "+c.name, func(t *testing.T) {

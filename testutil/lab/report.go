@@ -235,8 +235,10 @@ func (x *Experiment) json() (string, error) {
 func (c *Comparison) csv() string {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
-	head := []string{"policy", "block", "arrived", "matched", "waiting", "given_up", "asked_gpus", "used_gpus", "welfare", "congested", "bound", "gap_ppm",
-		"price_width", "model_us", "solve_us", "check_us"}
+	head := []string{
+		"policy", "block", "arrived", "matched", "waiting", "given_up", "asked_gpus", "used_gpus", "welfare", "congested", "bound", "gap_ppm",
+		"price_width", "model_us", "solve_us", "check_us",
+	}
 	for _, m := range c.Market.Models {
 		head = append(head, "paid_"+m, "rent_"+m)
 	}
@@ -252,9 +254,11 @@ func (c *Comparison) csv() string {
 					width = fmt.Sprint(d.Certificate.Width)
 				}
 			}
-			line := []string{run.Policy, fmt.Sprint(bl.Height), fmt.Sprint(bl.Arrived), fmt.Sprint(bl.Matched), fmt.Sprint(bl.Waiting), fmt.Sprint(bl.GivenUp),
+			line := []string{
+				run.Policy, fmt.Sprint(bl.Height), fmt.Sprint(bl.Arrived), fmt.Sprint(bl.Matched), fmt.Sprint(bl.Waiting), fmt.Sprint(bl.GivenUp),
 				fmt.Sprint(bl.AskedGPUs), fmt.Sprint(bl.UsedGPUs), fmt.Sprint(bl.Welfare), fmt.Sprint(bl.Congested), bound, gap, width,
-				fmt.Sprint(d.Model.Microseconds()), fmt.Sprint(d.Solve.Microseconds()), fmt.Sprint(d.Check.Microseconds())}
+				fmt.Sprint(d.Model.Microseconds()), fmt.Sprint(d.Solve.Microseconds()), fmt.Sprint(d.Check.Microseconds()),
+			}
 			for k := range c.Market.Models {
 				for _, v := range [...]int64{bl.Paid[k], bl.Rent[k]} {
 					if v < 0 {

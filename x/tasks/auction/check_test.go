@@ -97,8 +97,14 @@ func TestModelRejectsItemsNotBooks(t *testing.T) {
 		err  error
 	}{
 		{ShapeItem, 1, ErrShape},
-		{SupplyItem, 7, ErrSupply}, {SupplyItem, 2, ErrSupply}, {SupplyItem, 2, ErrSupply},
-		{EntryItem, 4, ErrEntry}, {EntryItem, 5, ErrLimit}, {EntryItem, 2, ErrEntry}, {EntryItem, 3, ErrEntry}, {EntryItem, 3, ErrEntry},
+		{SupplyItem, 7, ErrSupply},
+		{SupplyItem, 2, ErrSupply},
+		{SupplyItem, 2, ErrSupply},
+		{EntryItem, 4, ErrEntry},
+		{EntryItem, 5, ErrLimit},
+		{EntryItem, 2, ErrEntry},
+		{EntryItem, 3, ErrEntry},
+		{EntryItem, 3, ErrEntry},
 	}
 	if len(m.Rejected()) != len(want) {
 		t.Fatalf("rejected %v", m.Rejected())

@@ -86,6 +86,7 @@ func benchmarkCheck(b *testing.B, book Book) {
 func BenchmarkCheckNetwork200x1000x10000(b *testing.B) {
 	benchmarkCheck(b, uniformBook(200, 1000, 10_000))
 }
+
 func BenchmarkCheckVector200x1000x10000(b *testing.B) {
 	benchmarkCheck(b, largeBook(200, 1000, 10_000, true))
 }

@@ -18,8 +18,15 @@ var optima = []struct {
 	name string
 	cost int64
 }{
-	{"netgen_8_08a", 142274536}, {"goto_8_08a", 560870539}, {"netgen_sr_08a", 69878458}, {"netgen_8_10a", 369269289},
-	{"goto_8_10a", 1861135786}, {"netgen_8_12a", 783715427}, {"road_DC_a", 96472800}, {"firm_100m", 1115043}, {"firm_1000m", 2089244},
+	{"netgen_8_08a", 142274536},
+	{"goto_8_08a", 560870539},
+	{"netgen_sr_08a", 69878458},
+	{"netgen_8_10a", 369269289},
+	{"goto_8_10a", 1861135786},
+	{"netgen_8_12a", 783715427},
+	{"road_DC_a", 96472800},
+	{"firm_100m", 1115043},
+	{"firm_1000m", 2089244},
 }
 
 var assignOptima = []struct {

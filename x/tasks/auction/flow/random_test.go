@@ -25,8 +25,10 @@ func drawGraph(t *rapid.T, nodes, arcs int, infinite bool) *Graph {
 	g := &Graph{Nodes: n, Supply: make([]int64, n)}
 	end := rapid.Int32Range(0, int32(n)-1)
 	for range rapid.IntRange(0, arcs).Draw(t, "arcs") {
-		a := Arc{From: end.Draw(t, "from"), To: end.Draw(t, "to"), Cap: rapid.Int64Range(0, top).Draw(t, "cap"),
-			Cost: rapid.Int64Range(-cost, cost).Draw(t, "cost"), Tie: rapid.Int64Range(-tie, tie).Draw(t, "tie")}
+		a := Arc{
+			From: end.Draw(t, "from"), To: end.Draw(t, "to"), Cap: rapid.Int64Range(0, top).Draw(t, "cap"),
+			Cost: rapid.Int64Range(-cost, cost).Draw(t, "cost"), Tie: rapid.Int64Range(-tie, tie).Draw(t, "tie"),
+		}
 		if infinite && rapid.IntRange(0, 3).Draw(t, "inf") == 0 {
 			a.Cap = Inf
 		}
