@@ -2,8 +2,12 @@ package auction
 
 import (
 	"bytes"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"math/rand"
+	"os"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -86,4 +90,72 @@ func FuzzVerify(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+const fileVectors = "../../../docs/spec/vectors/clearing.json"
+
+// fileVector is one clearing for other implementations: a model file and what the chain's record says about it.
+type fileVector struct {
+	Name    string `json:"name"`
+	File    string `json:"file"`   // hex
+	Digest  string `json:"sha256"` // hex
+	Solver  string `json:"solver"`
+	Height  int64  `json:"height"`
+	Welfare int64  `json:"welfare"`
+	Bound   int64  `json:"bound"`
+	GapPPM  int64  `json:"gap_ppm"`
+	Work    int64  `json:"work"`
+	Exact   bool   `json:"exact"`
+	Matched int64  `json:"matched"`
+}
+
+// The documented vectors: the files decode, verify, and are what the solver makes of their books today.
+func TestFileVectors(t *testing.T) {
+	var want []fileVector
+	for _, c := range []struct {
+		name string
+		book Book
+	}{{"contested slots", contested()}, {"vectors of needs", tinyBook(&stream{state: 4}, 3)}, {"nothing scarce", checkBook()}} {
+		f := File{Height: 7, Solver: "optimal", Book: c.book, Allocation: mustOptimal(t, mustModel(t, c.book))}
+		data := f.Encode()
+		digest := FileDigest(data)
+		a := &f.Allocation
+		want = append(want, fileVector{
+			Name: c.name, File: hex.EncodeToString(data), Digest: hex.EncodeToString(digest[:]), Solver: f.Solver, Height: f.Height,
+			Welfare: a.Welfare, Bound: a.Bound, GapPPM: GapPPM(a.Bound, a.Welfare), Work: a.Work, Exact: a.Certificate.Exact, Matched: a.Matched,
+		})
+	}
+	if *update {
+		text, err := json.MarshalIndent(want, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(fileVectors, append(text, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(fileVectors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []fileVector
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("the vectors differ; go test -run FileVectors -update writes them anew\ngot  %+v\nwant %+v", got, want)
+	}
+	for _, v := range got {
+		data, err := hex.DecodeString(v.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := DecodeFile(data)
+		if err != nil {
+			t.Fatalf("%s: %v", v.Name, err)
+		}
+		if _, err := Verify(data, claimOf(f)); err != nil {
+			t.Fatalf("%s: %v", v.Name, err)
+		}
+	}
 }
