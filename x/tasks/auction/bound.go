@@ -34,57 +34,82 @@ func (w *wide) unex() int64 {
 const dear = uint64(unpayable) << priceShift
 
 // rentOf is pi * need of one shard in 2^-19 unex, saturating at dear: lower than it is, so v errs downward and
-// the bound upward.
-func rentOf(p *Prices, need *Resources, bond, lease int64) uint64 {
+// the bound upward. Written out, since every edge of a vector market comes through here.
+func rentOf(p *Prices, need *Dims) uint64 {
 	if p.Slot >= unpayable {
 		return dear
 	}
-	sum, over := uint64(p.Slot)<<priceShift, uint64(0)
-	for r, v := range need {
-		hi, lo := bits.Mul64(uint64(p.Dims[r]), uint64(v))
-		var carry uint64
-		sum, carry = bits.Add64(sum, lo, 0)
-		over |= hi | carry
-	}
-	if p.Dims[BondDim]|p.Dims[LeaseDim] != 0 {
-		hi, lo := bits.Mul64(uint64(p.Dims[BondDim]), uint64(bond))
-		h2, l2 := bits.Mul64(uint64(p.Dims[LeaseDim]), uint64(lease))
-		var c1, c2 uint64
-		sum, c1 = bits.Add64(sum, lo, 0)
-		sum, c2 = bits.Add64(sum, l2, 0)
-		over |= hi | h2 | c1 | c2
-	}
-	if over != 0 || sum > dear {
+	h0, l0 := bits.Mul64(uint64(p.Dims[0]), uint64(need[0]))
+	h1, l1 := bits.Mul64(uint64(p.Dims[1]), uint64(need[1]))
+	h2, l2 := bits.Mul64(uint64(p.Dims[2]), uint64(need[2]))
+	h3, l3 := bits.Mul64(uint64(p.Dims[3]), uint64(need[3]))
+	h4, l4 := bits.Mul64(uint64(p.Dims[4]), uint64(need[4]))
+	h5, l5 := bits.Mul64(uint64(p.Dims[5]), uint64(need[5]))
+	sum, carry := bits.Add64(uint64(p.Slot)<<priceShift, l0, 0)
+	over := h0 | h1 | h2 | h3 | h4 | h5 | carry
+	sum, carry = bits.Add64(sum, l1, 0)
+	over |= carry
+	sum, carry = bits.Add64(sum, l2, 0)
+	over |= carry
+	sum, carry = bits.Add64(sum, l3, 0)
+	over |= carry
+	sum, carry = bits.Add64(sum, l4, 0)
+	over |= carry
+	sum, carry = bits.Add64(sum, l5, 0)
+	if over |= carry; over != 0 || sum > dear {
 		return dear
 	}
 	return sum
 }
 
+// needOf is what one shard of a class takes of every dimension at a price.
+func (m *Model) needOf(c *classRow, price int64) Dims {
+	n := &m.shapes[c.shape].Need
+	return Dims{n[0], n[1], n[2], n[3], m.bondShare(price), m.leaseShare(c)}
+}
+
 // values fills value with v of a class for each level, in 2^-19 unex: the least cost plus rent among the edges
 // that the level sees. prices are by supply, all non-negative.
-func (m *Model) values(c *classRow, prices []Prices, flat bool, value []uint64) {
+func (m *Model) values(c *classRow, prices []Prices, value []uint64) {
 	for i := range value {
 		value[i] = dear
 	}
-	need, share, top := &m.shapes[c.shape].Need, m.leaseShare(c), int32(len(value))
-	if flat { // slot prices only: no multiplication
+	need, top := m.needOf(c, 0), int32(len(value))
+	for i := range c.edges {
+		e := &c.edges[i]
+		p := &prices[e.Supply]
+		if p.Dims[BondDim] != 0 {
+			need[BondDim] = m.bondShare(e.Price)
+		}
+		if v := uint64(e.Cost)<<priceShift + rentOf(p, &need); e.Level < top && v < value[e.Level] {
+			value[e.Level] = v
+		}
+	}
+	for i := 1; i < len(value); i++ {
+		value[i] = min(value[i], value[i-1])
+	}
+}
+
+// slotValues is values where slots alone have a price, by supply: no multiplication, nothing that can overflow.
+func slotValues(c *classRow, slot []int64, value []uint64) {
+	for i := range value {
+		value[i] = dear
+	}
+	if len(value) == 1 { // everybody sees the same asks
+		best := int64(unpayable)
 		for i := range c.edges {
-			e := &c.edges[i]
-			if v := uint64(e.Cost+prices[e.Supply].Slot) << priceShift; e.Level < top && v < value[e.Level] {
-				value[e.Level] = v
+			if e := &c.edges[i]; e.Level == 0 {
+				best = min(best, e.Cost+slot[e.Supply])
 			}
 		}
-	} else {
-		for i := range c.edges {
-			e := &c.edges[i]
-			p := &prices[e.Supply]
-			bond := int64(0)
-			if p.Dims[BondDim] != 0 {
-				bond = m.bondShare(e.Price)
-			}
-			if v := uint64(e.Cost)<<priceShift + rentOf(p, need, bond, share); e.Level < top && v < value[e.Level] {
-				value[e.Level] = v
-			}
+		value[0] = uint64(best) << priceShift
+		return
+	}
+	top := int32(len(value))
+	for i := range c.edges {
+		e := &c.edges[i]
+		if v := uint64(e.Cost+slot[e.Supply]) << priceShift; e.Level < top && v < value[e.Level] {
+			value[e.Level] = v
 		}
 	}
 	for i := 1; i < len(value); i++ {
@@ -102,18 +127,17 @@ func (m *Model) levels(c *classRow) int {
 }
 
 // bound is D of the model at prices by supply, in unex.
-func (m *Model) bound(prices []Prices) int64 { return m.boundAt(prices, m.slots()) }
-
-// boundAt is bound for slots that are known.
-func (m *Model) boundAt(prices []Prices, slots []int64) int64 {
+func (m *Model) bound(prices []Prices) int64 {
 	flat := true
 	var sum wide
+	slot := make([]int64, len(prices))
 	for i := range prices {
 		p := &prices[i]
 		if *p == (Prices{}) {
 			continue
 		}
-		sum.addMul(uint64(p.Slot)<<priceShift, uint64(slots[i]))
+		slot[i] = p.Slot
+		sum.addMul(uint64(p.Slot)<<priceShift, uint64(m.slots[i]))
 		if p.Dims == (Dims{}) {
 			continue
 		}
@@ -131,7 +155,11 @@ func (m *Model) boundAt(prices []Prices, slots []int64) int64 {
 		} else {
 			value = value[:n]
 		}
-		m.values(c, prices, flat, value)
+		if flat {
+			slotValues(c, slot, value)
+		} else {
+			m.values(c, prices, value)
+		}
 		for _, at := range c.entries {
 			e := &m.entries[at]
 			if usable := uint64(e.usable) << priceShift; usable > value[e.level] {

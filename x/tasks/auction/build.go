@@ -66,6 +66,7 @@ func NewModel(b Book) (*Model, error) {
 	m.addLevels()
 	m.addClasses()
 	m.addHints(b.Hints)
+	m.slots = m.countSlots()
 	return m, nil
 }
 

@@ -88,10 +88,10 @@ func (m *Model) addHints(hints []Hint) {
 	m.hints = slices.CompactFunc(m.hints, func(a, b Hint) bool { return a.NexCoreID == b.NexCoreID })
 }
 
-// slots is how many shards each NexCore can hold at most, whatever their mix: n of them need n times the least
+// countSlots is how many shards each NexCore can hold at most, whatever their mix: n of them need n times the least
 // need of its edges in every resource. Where all needs are the same it is exact: then the market is a network.
 // No more shards than the model has.
-func (m *Model) slots() []int64 {
+func (m *Model) countSlots() []int64 {
 	const none = MaxCapacity + 1
 	least := make([]Resources, len(m.supplies))
 	for i := range least {
@@ -141,7 +141,12 @@ func (m *Model) leaseShares() []int64 {
 
 // bondShare is the least part of a bond that one shard at a price locks, unex: what a lock rounds up, this
 // rounds down.
-func (m *Model) bondShare(price int64) int64 { return mulDivFloor(price, m.params.LockPPM, PPM) }
+func (m *Model) bondShare(price int64) int64 {
+	if m.params.LockPPM == PPM {
+		return price // the usual lock, without a division for each edge
+	}
+	return mulDivFloor(price, m.params.LockPPM, PPM)
+}
 
 // capacity is a NexCore's vector: what is free, the free bond, the room for leases; negative counts as none.
 func (s *supplyRow) capacity() (d Dims) {

@@ -43,8 +43,7 @@ func (m *Model) checkCertificate(a *Allocation, places []place) error {
 	if err != nil {
 		return err
 	}
-	slots := m.slots()
-	if bound := m.boundAt(prices, slots); bound != a.Bound || bound < a.Welfare {
+	if bound := m.bound(prices); bound != a.Bound || bound < a.Welfare {
 		return fmt.Errorf("%w: %d unex, not %d", ErrBound, bound, a.Bound)
 	}
 	shares := m.leaseShares()
@@ -68,7 +67,7 @@ func (m *Model) checkCertificate(a *Allocation, places []place) error {
 	if err != nil {
 		return err
 	}
-	if err := m.checkTies(a, places, prices, slots); err != nil {
+	if err := m.checkTies(a, places, prices); err != nil {
 		return err
 	}
 	return m.checkProof(a, prices, used)
@@ -99,8 +98,9 @@ func (m *Model) rent(entry *entryRow, e *Edge, p *Prices, leaseShare int64) int6
 	if *p == (Prices{}) {
 		return 0
 	}
-	rent := int64(rentOf(p, &m.shapes[entry.ShapeIndex].Need, m.bondShare(e.Price), leaseShare) >> priceShift)
-	return min(rent, entry.usable-e.Cost)
+	n := &m.shapes[entry.ShapeIndex].Need
+	need := Dims{n[0], n[1], n[2], n[3], m.bondShare(e.Price), leaseShare}
+	return min(int64(rentOf(p, &need)>>priceShift), entry.usable-e.Cost)
 }
 
 // checkFill verifies which shards are matched and where each goes: within a class and level from the highest
@@ -166,7 +166,7 @@ func (m *Model) checkDeal(deal []placeOf, levels bool) error {
 
 // checkTies does for pairs (welfare, ties) what bound does for welfare: no allocation of this welfare has a
 // greater sum of tie bonuses than the prices allow, and this one has that sum.
-func (m *Model) checkTies(a *Allocation, places []place, prices []Prices, slots []int64) error {
+func (m *Model) checkTies(a *Allocation, places []place, prices []Prices) error {
 	have, allowed, priced := int64(0), int64(0), int64(0)
 	for i := range a.Matches {
 		have += a.Matches[i].Count * tieBonus(places[i].edge)
@@ -177,10 +177,10 @@ func (m *Model) checkTies(a *Allocation, places []place, prices []Prices, slots 
 			continue
 		}
 		// A priced NexCore is full, or the gap were not 0: so its slots are at most the shards of the model.
-		if priced += slots[i]; priced > m.coverage.Shards || p.Dims != (Dims{}) {
+		if priced += m.slots[i]; priced > m.coverage.Shards || p.Dims != (Dims{}) {
 			return fmt.Errorf("%w: NexCore %d is priced and not full", ErrTie, m.supplies[i].ID)
 		}
-		allowed += slots[i] * p.Tie
+		allowed += m.slots[i] * p.Tie
 	}
 	var value []pairOf
 	for i := range m.classes {

@@ -131,7 +131,8 @@ func (m *Model) offerOutbid(out *Reasons, p *pair) {
 	if !found {
 		return
 	}
-	rent := rentOf(&m.hints[at].Prices, &p.shape.Need, m.bondShare(p.price()), m.leaseShare(&m.classes[p.entry.class]))
+	need := m.needOf(&m.classes[p.entry.class], p.price())
+	rent := rentOf(&m.hints[at].Prices, &need)
 	beats := p.cost() + int64(rent>>priceShift) + m.hints[at].Width + 1
 	limit := LeastLimit(beats, p.params.BurnPPM)
 	if rent == 0 || beats > MaxLimit || limit > MaxLimit || limit <= p.entry.Limit || out.Outbid != nil && limit >= out.Outbid.AllIn {

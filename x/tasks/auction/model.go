@@ -188,6 +188,7 @@ type Model struct {
 	edges    []Edge      // of all shapes, each shape's a run
 	classes  []classRow  // ascending by shape, then by excluded NexCores
 	hints    []Hint      // ascending by NexCore
+	slots    []int64     // of each supply, how many shards it can hold at most, whatever their mix
 }
 
 // Params returns the parameters the model was made with.

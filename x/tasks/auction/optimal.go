@@ -19,7 +19,7 @@ func (Optimal) Solve(m *Model, b Budget) (Allocation, error) {
 	if b.Steps <= 0 {
 		return Allocation{}, ErrBudget
 	}
-	s := &search{m: m, left: b.Steps, slots: m.slots()}
+	s := &search{m: m, left: b.Steps, slots: m.slots}
 	a, done := s.uncontended()
 	if !done && m.uniform() {
 		a, done = s.network()
