@@ -1,6 +1,10 @@
 package types
 
-import "github.com/nexara/nexara/x/denom"
+import (
+	"math"
+
+	"github.com/nexara/nexara/x/denom"
+)
 
 // DefaultGenesis is an empty market.
 func DefaultGenesis() *GenesisState { return &GenesisState{Params: DefaultParams()} }
@@ -37,6 +41,9 @@ func (g GenesisState) Validate() error {
 		if j.Escrow < 0 || j.Escrow > denom.MaxUnex {
 			return ErrGenesis.Wrapf("job %d holds %d", j.Id, j.Escrow)
 		}
+		if j.Escrow > math.MaxInt64-escrow {
+			return ErrGenesis.Wrapf("jobs hold more than there is: the sum passes 64 bits at job %d", j.Id)
+		}
 		jobs[j.Id] = j
 		escrow += j.Escrow
 	}
@@ -50,8 +57,13 @@ func (g GenesisState) Validate() error {
 		}
 		counted[r.JobId] += r.Count
 	}
+	tombs := make(map[uint64]bool, len(g.Tombstones)) // looked up only
+	for _, t := range g.Tombstones {
+		tombs[t.JobId] = true
+	}
 	for i := range g.Jobs {
-		if j := &g.Jobs[i]; counted[j.Id] != j.Shards && !pruning(g.Tombstones, j.Id) {
+		// A job that is being deleted over several blocks has a tombstone already.
+		if j := &g.Jobs[i]; counted[j.Id] != j.Shards && !tombs[j.Id] {
 			return ErrGenesis.Wrapf("job %d has %d of its %d shards", j.Id, counted[j.Id], j.Shards)
 		}
 	}
@@ -61,14 +73,4 @@ func (g GenesisState) Validate() error {
 		}
 	}
 	return nil
-}
-
-// pruning says that a job is being deleted over several blocks.
-func pruning(tombstones []Tombstone, job uint64) bool {
-	for _, t := range tombstones {
-		if t.JobId == job {
-			return true
-		}
-	}
-	return false
 }

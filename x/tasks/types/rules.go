@@ -2,6 +2,9 @@ package types
 
 import (
 	"sort"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nexara/nexara/x/denom"
 	"github.com/nexara/nexara/x/tasks/auction"
@@ -36,9 +39,13 @@ const (
 )
 
 var submitRules = []rule[*MsgSubmit]{
-	{"name_length", func(m *MsgSubmit, _ Params) error {
+	{"name", func(m *MsgSubmit, _ Params) error {
 		if len(m.Name) > MaxNameBytes {
 			return ErrInvalidJob.Wrapf("name has %d bytes, at most %d", len(m.Name), MaxNameBytes)
+		}
+		// It is printed on operators' terminals, which obey control characters.
+		if !utf8.ValidString(m.Name) || strings.ContainsFunc(m.Name, unicode.IsControl) {
+			return ErrInvalidJob.Wrap("name has characters that cannot be printed")
 		}
 		return nil
 	}},
