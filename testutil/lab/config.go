@@ -48,7 +48,7 @@ type Config struct {
 func DefaultConfig() Config {
 	params := auction.DefaultParams()
 	return Config{
-		Seed: 1, LoadPermille: 1_300, AskSpread: 200, LimitScale: 1_000, Requesters: 100, Warm: true,
+		Seed: 1, LoadPermille: 1_300, AskSpread: 200, LimitScale: 1_500, Requesters: 100, Warm: true,
 		PerBlock: 100,
 		Blocks:   120, Warmup: 60, MeanRunBlocks: 12, LongestRun: 2 * 3_600, Patience: 10,
 		BurnPPM: params.BurnPPM, PenaltyKPPM: params.PenaltyKPPM, Steps: auction.DefaultSteps,

@@ -7,11 +7,12 @@ import (
 	"github.com/nexara/nexara/x/tasks/auction/packing"
 )
 
-// Steps of the packing engine for a book.
-const (
-	effortBase    = int64(50_000)
-	effortPerEdge = int64(18)
-)
+// effortFor is how many steps of the packing engine a book of so many edges is worth: a small one does not use up
+// the block's time, and a large one gets fewer, since each step of it misses more caches. Tuned so that no book takes
+// longer than a full one (docs/bench.md).
+func effortFor(edges int64) int64 {
+	return min(50_000+400*edges, max(2_500_000, 7_000_000-33*edges))
+}
 
 // directed solves what is no network: needs differ, or bonds or leases are scarce. The packing engine allocates
 // by prices; its result is dealt to entries, filled up greedily where leases were cut differently than it assumed,
@@ -32,8 +33,7 @@ func (s *search) directed() (Allocation, error) {
 		return base, nil
 	}
 	v := newVector(m, s.slots)
-	// A small book does not use up the block's budget: effort follows its size.
-	effort := min(s.left, effortBase+effortPerEdge*int64(len(v.problem.Edges)))
+	effort := min(s.left, effortFor(int64(len(v.problem.Edges))))
 	result, err := packing.Solve(&v.problem, packing.Options{MaxSteps: effort, Start: v.counts(&base)})
 	if err != nil { // the model's bounds are narrower than the engine's: not reached, and greedy stands
 		return base, nil

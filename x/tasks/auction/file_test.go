@@ -115,7 +115,7 @@ func TestFileVectors(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		book Book
-	}{{"contested slots", contested()}, {"vectors of needs", tinyBook(&stream{state: 4}, 3)}, {"nothing scarce", checkBook()}} {
+	}{{"contested slots", contested()}, {"vectors of needs", tinyBook(&stream{state: 4}, 3)}, {"few leases", checkBook()}} {
 		f := File{Height: 7, Solver: "optimal", Book: c.book, Allocation: mustOptimal(t, mustModel(t, c.book))}
 		data := f.Encode()
 		digest := FileDigest(data)
