@@ -68,20 +68,44 @@ func (m *Model) needOf(c *classRow, price int64) Dims {
 	return Dims{n[0], n[1], n[2], n[3], m.bondShare(price), m.leaseShare(c)}
 }
 
+// plainRent is rentOf where no product can pass 60 bits and so no sum 63: fits says for which needs.
+func plainRent(p *Prices, need *Dims) uint64 {
+	d := &p.Dims
+	sum := p.Slot<<priceShift + d[0]*need[0] + d[1]*need[1] + d[2]*need[2] + d[3]*need[3] + d[4]*need[4] + d[5]*need[5]
+	return min(uint64(sum), dear)
+}
+
+// fits says whether prices up to highest and a need multiply within 60 bits in every dimension.
+func fits(highest *Prices, need *Dims) bool {
+	for d, v := range need {
+		if bits.Len64(uint64(highest.Dims[d]))+bits.Len64(uint64(v)) > 60 {
+			return false
+		}
+	}
+	return highest.Slot < unpayable
+}
+
 // values fills value with v of a class for each level, in 2^-19 unex: the least cost plus rent among the edges
-// that the level sees. prices are by supply, all non-negative.
-func (m *Model) values(c *classRow, prices []Prices, value []uint64) {
+// that the level sees. prices are by supply, all non-negative and none above highest.
+func (m *Model) values(c *classRow, prices []Prices, highest *Prices, value []uint64) {
 	for i := range value {
 		value[i] = dear
 	}
-	need, top := m.needOf(c, 0), int32(len(value))
+	need, top := m.needOf(c, MaxLimit), int32(len(value))
+	plain, bonded := fits(highest, &need), highest.Dims[BondDim] != 0
 	for i := range c.edges {
 		e := &c.edges[i]
 		p := &prices[e.Supply]
-		if p.Dims[BondDim] != 0 {
+		if bonded {
 			need[BondDim] = m.bondShare(e.Price)
 		}
-		if v := uint64(e.Cost)<<priceShift + rentOf(p, &need); e.Level < top && v < value[e.Level] {
+		v := uint64(e.Cost) << priceShift
+		if plain {
+			v += plainRent(p, &need)
+		} else {
+			v += rentOf(p, &need)
+		}
+		if e.Level < top && v < value[e.Level] {
 			value[e.Level] = v
 		}
 	}
@@ -130,6 +154,7 @@ func (m *Model) levels(c *classRow) int {
 func (m *Model) bound(prices []Prices) int64 {
 	flat := true
 	var sum wide
+	var highest Prices
 	slot := make([]int64, len(prices))
 	for i := range prices {
 		p := &prices[i]
@@ -137,11 +162,15 @@ func (m *Model) bound(prices []Prices) int64 {
 			continue
 		}
 		slot[i] = p.Slot
+		highest.Slot = max(highest.Slot, p.Slot)
 		sum.addMul(uint64(p.Slot)<<priceShift, uint64(m.slots[i]))
 		if p.Dims == (Dims{}) {
 			continue
 		}
 		flat = false
+		for d, v := range p.Dims {
+			highest.Dims[d] = max(highest.Dims[d], v)
+		}
 		capacity := m.supplies[i].capacity()
 		for d, v := range p.Dims {
 			sum.addMul(uint64(v), uint64(capacity[d]))
@@ -158,7 +187,7 @@ func (m *Model) bound(prices []Prices) int64 {
 		if flat {
 			slotValues(c, slot, value)
 		} else {
-			m.values(c, prices, value)
+			m.values(c, prices, &highest, value)
 		}
 		for _, at := range c.entries {
 			e := &m.entries[at]
