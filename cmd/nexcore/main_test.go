@@ -94,10 +94,22 @@ func node(t *testing.T, skew time.Duration) string {
 	return s.URL
 }
 
+// soughtTwice succeeds at a stub node once a NexCore was looked for twice: what is said after the first look was said.
+const soughtTwice = "/sought-twice"
+
 func stubNode(skew time.Duration) *httptest.Server {
-	var height atomic.Int64
+	var height, sought atomic.Int64
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == soughtTwice {
+			if sought.Load() < 2 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+			return
+		}
 		body, _ := io.ReadAll(r.Body)
+		if bytes.Contains(body, []byte("Query/ByNodeAddress")) {
+			sought.Add(1)
+		}
 		if bytes.Contains(body, []byte(`"status"`)) {
 			fmt.Fprintf(w, `{"result":{"node_info":{"network":"t-1","moniker":"x"},"sync_info":{"latest_block_height":"%d","latest_block_time":%q}}}`,
 				height.Add(1), time.Now().Add(skew).UTC().Format(time.RFC3339Nano))

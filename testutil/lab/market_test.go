@@ -102,28 +102,31 @@ func TestAsksLimitsAndRequesters(t *testing.T) {
 	nodes, pods := smallTrace()
 	cfg := smallConfig()
 	cfg.LoadPermille = 10_000
-	m, err := NewMarket(cfg, Inflation, nodes, pods)
-	require.NoError(t, err)
-	for _, s := range m.Supplies {
-		require.InDelta(t, baseGPU, float64(s.Ask[auction.GPUs]), baseGPU*0.2001)
-		require.InDelta(t, baseCPU, float64(s.Ask[auction.CPUMilli]), baseCPU*0.2001)
-	}
-	count := make([]int, cfg.Requesters)
-	below, above := 0, 0
-	for i := range m.Tasks {
-		task := &m.Tasks[i]
-		count[task.Requester]++
-		require.GreaterOrEqual(t, task.Limit*1_000, task.Fair*949)
-		require.LessOrEqual(t, task.Limit, task.Fair*3)
-		if task.Limit < task.Fair*1_350/1_000 {
-			below++
-		} else {
-			above++
+	for _, scale := range []int64{1_000, DefaultConfig().LimitScale} {
+		cfg.LimitScale = scale
+		m, err := NewMarket(cfg, Inflation, nodes, pods)
+		require.NoError(t, err)
+		for _, s := range m.Supplies {
+			require.InDelta(t, baseGPU, float64(s.Ask[auction.GPUs]), baseGPU*0.2001)
+			require.InDelta(t, baseCPU, float64(s.Ask[auction.CPUMilli]), baseCPU*0.2001)
 		}
+		count := make([]int, cfg.Requesters)
+		below, above := 0, 0
+		for i := range m.Tasks {
+			task := &m.Tasks[i]
+			count[task.Requester]++
+			require.GreaterOrEqual(t, task.Limit*1_000, task.Fair*949*scale/1_000)
+			require.LessOrEqual(t, task.Limit*1_000, task.Fair*3*scale)
+			if task.Limit*1_000 < task.Fair*1_350*scale/1_000 {
+				below++
+			} else {
+				above++
+			}
+		}
+		require.InDelta(t, 1, float64(below)/float64(above), 0.25, "1350 is the median of limit / fair, before scaling")
+		require.Greater(t, count[0], 3*count[cfg.Requesters-1], "requesters are skewed")
+		t.Logf("seed %d, limits times %d/1000: tasks by requester %v", cfg.Seed, scale, count)
 	}
-	require.InDelta(t, 1, float64(below)/float64(above), 0.25, "1350 is the median of limit / fair")
-	require.Greater(t, count[0], 3*count[cfg.Requesters-1], "requesters are skewed")
-	t.Logf("seed %d: tasks by requester %v", cfg.Seed, count)
 }
 
 // The edges are the accepted models and the capacity, nothing else: the encoding of model sets is exact.
