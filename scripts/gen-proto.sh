@@ -9,7 +9,8 @@ bin=$(mktemp -d)
 work=$(mktemp -d)
 trap 'rm -rf "$bin" "$work"' EXIT
 
-module() { go list -m -f '{{.Dir}}' "$1"; }
+# A module's folder; on a fresh machine nothing has downloaded it yet.
+module() { go mod download "$1" && go list -m -f '{{.Dir}}' "$1"; }
 for plugin in github.com/cosmos/gogoproto/protoc-gen-gocosmos \
   github.com/grpc-ecosystem/grpc-gateway/protoc-gen-grpc-gateway \
   google.golang.org/protobuf/cmd/protoc-gen-go; do
