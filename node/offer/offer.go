@@ -187,8 +187,9 @@ func Plan(c Config, m Machine, drivers []driver.Capabilities, spec *nexcorev1.Sp
 	}
 	t.Capacity.CpuMilli, t.Capacity.MemoryMib, t.Capacity.DiskMib = cpu, memory, max(disk, 0)
 	if c.GPUs {
-		for _, g := range spec.GetGpus() {
-			t.Capacity.Gpus += int64(g.GetCount())
+		// An offer is one vector with one model: the chain sells the model that was registered first.
+		if gpus := spec.GetGpus(); len(gpus) > 0 {
+			t.Capacity.Gpus = int64(gpus[0].GetCount())
 		}
 	}
 	return t, nil

@@ -2,6 +2,7 @@ package network
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -78,8 +79,17 @@ func (s *shadow) crash(d *abci.RequestFinalizeBlock) error {
 	return nil
 }
 
-// compare asks for equal state and for equal results, since results are what clients act on.
+// compare asks for equal state, which consensus votes on, and then for equal results, since results are what
+// clients act on.
 func compare(got, want *abci.ResponseFinalizeBlock) error {
+	err := compareResults(got, want)
+	if !bytes.Equal(got.AppHash, want.AppHash) {
+		return errors.Join(fmt.Errorf("app hash %X, want %X", got.AppHash, want.AppHash), err)
+	}
+	return err
+}
+
+func compareResults(got, want *abci.ResponseFinalizeBlock) error {
 	if len(got.TxResults) != len(want.TxResults) {
 		return fmt.Errorf("%d results, want %d", len(got.TxResults), len(want.TxResults))
 	}
@@ -95,9 +105,6 @@ func compare(got, want *abci.ResponseFinalizeBlock) error {
 	}
 	if err := compareEvents(got.Events, want.Events); err != nil {
 		return fmt.Errorf("block: %w", err)
-	}
-	if !bytes.Equal(got.AppHash, want.AppHash) {
-		return fmt.Errorf("app hash %X, want %X", got.AppHash, want.AppHash)
 	}
 	return nil
 }

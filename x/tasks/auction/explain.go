@@ -15,6 +15,10 @@ var ErrNotCovered = errors.New("not in the model")
 // FieldWait is the Field of a Relaxation that asks for time and not for a change of the job.
 const FieldWait = "wait"
 
+// FieldView is the Field of a Relaxation that asks for a newer view of the asks: whoever tops a job up, or
+// submits it anew, accepts those of that block. Its values are blocks.
+const FieldView = "view_height"
+
 // RuleCount says how many of the covered NexCores a rule excludes.
 type RuleCount struct {
 	Rule  Rule
@@ -26,7 +30,7 @@ type RuleCount struct {
 // all other things being equal.
 type Relaxation struct {
 	Rule      Rule   // the first rule that it mends
-	Field     string // of the job: limit, regions, arch, gpu_model, network, run_seconds, min_score_ppm, a resource name; or FieldWait
+	Field     string // of the job: limit, regions, arch, gpu_model, network, run_seconds, min_score_ppm, a resource name; FieldView or FieldWait
 	From, To  string // values as text; an empty list or name is "any"; both empty for FieldWait
 	NexCoreID uint64 // who would take it
 	Price     int64  // per shard to the operator, unex
@@ -114,8 +118,9 @@ func Explain(m *Model, job uint64, first int64) (Reasons, error) {
 	return out, nil
 }
 
-// timely are the rules that time alone mends. Free bond is none: the whole bond may be too small.
-const timely = uint32(1<<RuleNotPaused | 1<<RuleFreeCapacity | 1<<RuleLeaseSlots | 1<<RuleAskVisible)
+// timely are the rules that time alone mends. Free bond is none: the whole bond may be too small. A raised ask is
+// none either: it never reaches a job that waited when it was raised.
+const timely = uint32(1<<RuleNotPaused | 1<<RuleFreeCapacity | 1<<RuleLeaseSlots)
 
 func (r *Reasons) offerWait(p *pair, failed uint32) {
 	all := p.price() + Burn(p.price(), p.params.BurnPPM)
@@ -155,6 +160,7 @@ const (
 	fieldNetwork
 	fieldRunSeconds
 	fieldMinScore
+	fieldView
 	fieldNeed // and one more for each resource
 	numFields = fieldNeed + NumResources
 )
@@ -211,6 +217,10 @@ func relax(p *pair, f field, failed uint32) (found, bool) {
 	case f == fieldMinScore && broken(RuleScore):
 		number(RuleScore, "min_score_ppm", shape.MinScorePPM, supply.ScorePPM)
 		shape.MinScorePPM = supply.ScorePPM
+	case f == fieldView && broken(RuleAskVisible):
+		out.Rule, out.Field = RuleAskVisible, FieldView
+		out.From, out.To = strconv.FormatInt(entry.VisibleBefore, 10), strconv.FormatInt(supply.AskHeight+1, 10)
+		entry.VisibleBefore = supply.AskHeight + 1
 	case f == fieldRunSeconds && (broken(RuleRunSeconds) || broken(RuleFreeBond)):
 		shape.RunSeconds = largest(min(shape.RunSeconds, supply.MaxRunSeconds), func(v int64) bool {
 			shape.RunSeconds = v

@@ -80,6 +80,8 @@ func change(t *rapid.T, b Book, at int, c Relaxation) Book {
 		shape.Network, err = c.To == "true", nil
 	case "limit":
 		b.Entries[at].Limit = number
+	case FieldView:
+		b.Entries[at].VisibleBefore = number
 	case "run_seconds":
 		shape.RunSeconds = number
 	case "min_score_ppm":

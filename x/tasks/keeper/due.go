@@ -15,7 +15,7 @@ import (
 	"github.com/nexara/nexara/x/tasks/types"
 )
 
-// EndBlock ends a block of the market: expire, settle, clear, prune. Each item runs in its own cache
+// EndBlock ends a block of the market: expire, settle, clear (after mixing its seed), prune. Each item runs in its own cache
 // context with recover, so that one bad item is evented and skipped and never halts the chain.
 func (k *Keeper) EndBlock(ctx context.Context) error {
 	p, err := k.params.Get(ctx)
@@ -25,7 +25,7 @@ func (k *Keeper) EndBlock(ctx context.Context) error {
 	for _, stage := range []struct {
 		name string
 		run  func(context.Context, types.Params) error
-	}{{"expire", k.expire}, {"settle", k.settle}, {"clear", k.clear}, {"prune", k.prune}} {
+	}{{"expire", k.expire}, {"settle", k.settle}, {"seed", k.mixSeed}, {"clear", k.clear}, {"prune", k.prune}} {
 		k.item(ctx, stage.name, 0, func(ctx context.Context) error { return stage.run(ctx, p) })
 	}
 	return nil

@@ -51,22 +51,6 @@ func TestHealthyJob(t *testing.T) {
 	require.Zero(t, n.Nexcore.Locked)
 }
 
-// An operator that reprices after it has seen a job does not reach that job, and a new ask waits ask_delay blocks.
-func TestRepricingDoesNotReachAJob(t *testing.T) {
-	m := newMarket(t, 1, func(p *types.Params) { p.BookRefreshBlocks = 10 }, network.Options{})
-	s := m.nexcores[0]
-	id := m.submit(jobOf(m.Account("alice"), 1, 150)) // the ask wants 200: waits
-	require.EqualValues(t, 1, m.job(id).Counts.Open)
-	m.offer(s, 25, types.Resources{CpuMilli: 4_000, MemoryMib: 4_096})
-	m.Advance(3)
-	require.EqualValues(t, 1, m.job(id).Counts.Open, "the new ask is in force but was committed after the job")
-	why, err := m.query().WhyNot(context.Background(), &types.QueryWhyNotRequest{JobId: id})
-	require.NoError(t, err)
-	require.Equal(t, "ask_visible", why.Rules[0].Rule)
-	m.Advance(10)
-	require.NotEmpty(t, m.leases(id), "a waiting job renews its view of the asks")
-}
-
 // A shard that nobody can run stays in the book; why-not names rules and the cheapest change.
 func TestWhyNot(t *testing.T) {
 	m := newMarket(t, 3, nil, network.Options{})

@@ -6,6 +6,11 @@ import (
 
 	"cosmossdk.io/collections"
 
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+
+	nexcoretypes "github.com/nexara/nexara/x/nexcore/types"
+
+	"github.com/nexara/nexara/x/denom"
 	"github.com/nexara/nexara/x/tasks/types"
 )
 
@@ -18,7 +23,7 @@ func (k *Keeper) InitGenesis(ctx context.Context, g *types.GenesisState) error {
 		k.params.Set(ctx, g.Params), k.totals.Set(ctx, g.Totals),
 		k.nextJob.Set(ctx, max(g.NextJobId, 1)), k.nextLease.Set(ctx, max(g.NextLeaseId, 1)),
 		k.nextShape.Set(ctx, max(g.NextShapeId, 1)),
-		k.bookCursor.Set(ctx, g.BookCursor), k.offerCursor.Set(ctx, g.OfferCursor),
+		k.bookCursor.Set(ctx, collections.Join(g.BookCursor, uint64(g.BookCursorFirst))), k.offerCursor.Set(ctx, g.OfferCursor),
 	)
 	if g.LastClearing.Height > 0 {
 		err = errors.Join(err, k.clearings.Set(ctx, g.LastClearing.Height, g.LastClearing))
@@ -27,6 +32,9 @@ func (k *Keeper) InitGenesis(ctx context.Context, g *types.GenesisState) error {
 		err = errors.Join(err, k.seed.Set(ctx, g.Seed))
 	}
 	for _, o := range g.Offers {
+		if _, bad := k.nexcore.GetNexCore(ctx, o.NexcoreId); bad != nil {
+			return types.ErrGenesis.Wrapf("offer of NexCore %d: %s", o.NexcoreId, bad)
+		}
 		err = errors.Join(err, k.offers.Set(ctx, o.NexcoreId, o), k.schedule(ctx, o.ExpiresHeight, types.DueOffer, o.NexcoreId))
 	}
 	for _, s := range g.Standings {
@@ -49,13 +57,51 @@ func (k *Keeper) InitGenesis(ctx context.Context, g *types.GenesisState) error {
 	for _, l := range g.Leases {
 		err = errors.Join(err, k.initLease(ctx, l))
 	}
+	if bad := k.initJailed(ctx, g.Leases); bad != nil {
+		return bad
+	}
 	for _, p := range g.Payouts {
 		err = errors.Join(err, k.payouts.Set(ctx, p.LeaseId, p))
 	}
 	for _, t := range g.Tombstones {
 		err = errors.Join(err, k.tombstones.Set(ctx, t.JobId, t))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	// Bank must have its balances by then: records without coins behind them are refused.
+	for _, a := range []struct {
+		account string
+		unex    int64
+	}{{types.ModuleName, g.Totals.Escrow}, {types.PoolName, g.Totals.Pool}} {
+		have := k.bank.GetBalance(ctx, authtypes.NewModuleAddress(a.account), denom.Base)
+		if have.Amount.LT(denom.Anex(a.unex)) {
+			return types.ErrGenesis.Wrapf("%s owes %d unex, but its account holds %s", a.account, a.unex, have)
+		}
+	}
+	return nil
+}
+
+// initJailed puts back the queue entries of jailed NexCores whose leases had not all ended.
+func (k *Keeper) initJailed(ctx context.Context, leases []types.Lease) error {
+	done := map[uint64]bool{} // looked up only
+	for _, l := range leases {
+		if !leaseState(l).Live() || done[l.NexcoreId] {
+			continue
+		}
+		done[l.NexcoreId] = true
+		n, err := k.nexcore.GetNexCore(ctx, l.NexcoreId)
+		if err != nil {
+			return types.ErrGenesis.Wrapf("lease %d: %s", l.Id, err)
+		}
+		if n.Status != nexcoretypes.STATUS_JAILED {
+			continue
+		}
+		if err := k.schedule(ctx, heightOf(ctx), types.DueJail, n.Id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (k *Keeper) initJob(ctx context.Context, p types.Params, j types.Job) error {
@@ -113,8 +159,11 @@ func (k *Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error)
 	keep(e)
 	g.NextShapeId, e = k.nextShape.Peek(ctx)
 	keep(e)
-	g.BookCursor, e = k.bookCursor.Get(ctx)
+	cursor, e := k.bookCursor.Get(ctx)
 	keep(e)
+	if e == nil {
+		g.BookCursor, g.BookCursorFirst = cursor.K1(), int64(cursor.K2())
+	}
 	g.OfferCursor, e = k.offerCursor.Get(ctx)
 	keep(e)
 	g.Offers, e = values(ctx, k.offers)

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"cosmossdk.io/collections"
+	collcodec "cosmossdk.io/collections/codec"
 	"cosmossdk.io/core/store"
 
 	"github.com/cosmos/cosmos-sdk/codec"
@@ -41,7 +42,7 @@ type Keeper struct {
 	nextJob     collections.Sequence
 	nextLease   collections.Sequence
 	nextShape   collections.Sequence
-	bookCursor  collections.Item[uint64]
+	bookCursor  collections.Item[pair] // the open range that the next clearing reads first
 	offerCursor collections.Item[uint64]
 
 	offers      collections.Map[uint64, types.Offer]
@@ -80,7 +81,7 @@ func NewKeeper(cdc codec.BinaryCodec, storeService store.KVStoreService, bank ty
 		nextJob:     collections.NewSequence(sb, types.NextJobKey, "next_job"),
 		nextLease:   collections.NewSequence(sb, types.NextLeaseKey, "next_lease"),
 		nextShape:   collections.NewSequence(sb, types.NextShapeKey, "next_shape"),
-		bookCursor:  collections.NewItem(sb, types.BookCursorKey, "book_cursor", collections.Uint64Value),
+		bookCursor:  collections.NewItem(sb, types.BookCursorKey, "book_cursor", collcodec.KeyToValueCodec(numbers)),
 		offerCursor: collections.NewItem(sb, types.OfferCursorKey, "offer_cursor", collections.Uint64Value),
 
 		offers:    collections.NewMap(sb, types.OffersKey, "offers", collections.Uint64Key, codec.CollValue[types.Offer](cdc)),

@@ -8,6 +8,7 @@ import (
 
 	nexcoretypes "github.com/nexara/nexara/x/nexcore/types"
 
+	"github.com/nexara/nexara/x/tasks/auction"
 	"github.com/nexara/nexara/x/tasks/types"
 )
 
@@ -49,17 +50,17 @@ func (k *Keeper) PostOffer(ctx context.Context, msg *types.MsgPostOffer) (int64,
 	if err != nil && !isNew {
 		return 0, err
 	}
-	offer.NexcoreId = nexcore.Id
-	offer.Ask, offer.AskHeight = askInForce(offer, height)
-	if activated(offer, height) {
-		offer.NextAsk, offer.NextAskHeight, offer.ActivationHeight = types.Ask{}, 0, 0
+	standing, err := k.standing(ctx, nexcore.Id)
+	if err != nil {
+		return 0, err
 	}
-	switch {
-	case offer.AskHeight > 0 && msg.Ask == offer.Ask:
-		offer.NextAsk, offer.NextAskHeight, offer.ActivationHeight = types.Ask{}, 0, 0
-	case offer.NextAskHeight > 0 && msg.Ask == offer.NextAsk: // already on its way
-	default:
-		offer.NextAsk, offer.NextAskHeight, offer.ActivationHeight = msg.Ask, height, height+p.AskDelay
+	offer.NexcoreId = nexcore.Id
+	commitAsk(&offer, &standing, msg.Ask, height, p.AskDelay)
+	if standing.FirstAskHeight == 0 {
+		standing.FirstAskHeight = height
+		if err := k.standings.Set(ctx, nexcore.Id, standing); err != nil {
+			return 0, err
+		}
 	}
 	offer.Capacity, offer.Runtimes, offer.Network, offer.MaxRunSeconds = msg.Capacity, msg.Runtimes, msg.Network, msg.MaxRunSeconds
 	offer.ExpiresHeight = height + p.OfferTtlBlocks
@@ -76,23 +77,63 @@ func (k *Keeper) PostOffer(ctx context.Context, msg *types.MsgPostOffer) (int64,
 	return offer.ActivationHeight, nil
 }
 
+// commitAsk makes an ask the one to come, or leaves what is there when nothing changes. The height that goes with
+// an ask is the block since which no part of it has risen: a lowered ask keeps it, so waiting jobs see the lower
+// price; a raised one starts anew, so it never reaches a job that its operator could see. Leaving the market and coming back
+// is no way around: the ask of the last offer still counts.
+func commitAsk(offer *types.Offer, standing *types.Standing, ask types.Ask, height, delay int64) {
+	offer.Ask, offer.AskHeight = askInForce(*offer, height)
+	if activated(*offer, height) {
+		offer.NextAsk, offer.NextAskHeight, offer.ActivationHeight = types.Ask{}, 0, 0
+	}
+	before, since := offer.Ask, offer.AskHeight
+	if since == 0 && offer.NextAskHeight == 0 {
+		before, since = standing.LastAsk, standing.LastAskHeight
+	}
+	switch {
+	case offer.AskHeight > 0 && ask == offer.Ask:
+		offer.NextAsk, offer.NextAskHeight, offer.ActivationHeight = types.Ask{}, 0, 0
+	case offer.NextAskHeight > 0 && ask == offer.NextAsk: // already on its way
+	default:
+		if since == 0 || !notAbove(ask, before) {
+			since = height
+		}
+		offer.NextAsk, offer.NextAskHeight, offer.ActivationHeight = ask, since, height+delay
+	}
+}
+
+// notAbove says that no part of an ask is above another's.
+func notAbove(a, b types.Ask) bool {
+	return a.CpuMilli <= b.CpuMilli && a.MemoryMib <= b.MemoryMib && a.DiskMib <= b.DiskMib && a.Gpu <= b.Gpu
+}
+
+// within is the part of a capacity that a registration covers, and the GPU model that it is sold as: an offer is
+// one vector with one model, so a machine with several sells the one that it registered first.
+func within(capacity auction.Resources, spec nexcoretypes.Spec) (auction.Resources, string) {
+	gpus, model := int64(0), ""
+	if len(spec.Gpus) > 0 {
+		gpus, model = int64(spec.Gpus[0].Count), spec.Gpus[0].Model
+	}
+	for i, owned := range [auction.NumResources]int64{
+		auction.CPUMilli: int64(spec.CpuMilli), auction.MemoryMiB: int64(spec.MemoryMib),
+		auction.DiskMiB: int64(spec.DiskMib), auction.GPUs: gpus,
+	} {
+		capacity[i] = min(capacity[i], owned)
+	}
+	return capacity, model
+}
+
 // withinSpec checks that an offer promises no more than what is registered.
 func withinSpec(msg *types.MsgPostOffer, spec nexcoretypes.Spec) error {
-	gpus := int64(0)
-	for _, g := range spec.Gpus {
-		gpus += int64(g.Count)
-	}
-	for _, c := range []struct {
-		name           string
-		offered, owned int64
-	}{
-		{"cpu_milli", msg.Capacity.CpuMilli, int64(spec.CpuMilli)},
-		{"memory_mib", msg.Capacity.MemoryMib, int64(spec.MemoryMib)},
-		{"disk_mib", msg.Capacity.DiskMib, int64(spec.DiskMib)},
-		{"gpus", msg.Capacity.Gpus, gpus},
-	} {
-		if c.offered > c.owned {
-			return types.ErrInvalidOffer.Wrapf("%s: %d offered, %d registered", c.name, c.offered, c.owned)
+	offered := resources(msg.Capacity)
+	owned, model := within(offered, spec)
+	for i := range offered {
+		if offered[i] > owned[i] {
+			hint := ""
+			if i == auction.GPUs && len(spec.Gpus) > 1 {
+				hint = " of the first model, " + model
+			}
+			return types.ErrInvalidOffer.Wrapf("%s: %d offered, %d registered%s", auction.ResourceName(i), offered[i], owned[i], hint)
 		}
 	}
 	for _, runtime := range msg.Runtimes {
@@ -101,6 +142,17 @@ func withinSpec(msg *types.MsgPostOffer, spec nexcoretypes.Spec) error {
 		}
 	}
 	return nil
+}
+
+// both lists what is in two lists, in the order of the first.
+func both(a, b []string) []string {
+	out := make([]string, 0, len(a))
+	for _, w := range a {
+		if contains(b, w) {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 func contains(list []string, word string) bool {
@@ -117,7 +169,7 @@ func activated(o types.Offer, height int64) bool {
 	return o.NextAskHeight > 0 && height >= o.ActivationHeight
 }
 
-// askInForce returns the ask in force and the block in which it was committed, 0 when none is.
+// askInForce returns the ask in force and the block since which no part of it has risen, 0 when none is.
 func askInForce(o types.Offer, height int64) (types.Ask, int64) {
 	if activated(o, height) {
 		return o.NextAsk, o.NextAskHeight
@@ -135,11 +187,21 @@ func (k *Keeper) WithdrawOffer(ctx context.Context, msg *types.MsgWithdrawOffer)
 }
 
 func (k *Keeper) removeOffer(ctx context.Context, id uint64, reason string) error {
-	if has, err := k.offers.Has(ctx, id); err != nil || !has {
-		return found(errors.Join(err, collections.ErrNotFound), "offer of NexCore", id)
+	offer, err := k.offers.Get(ctx, id)
+	if err != nil {
+		return found(err, "offer of NexCore", id)
+	}
+	standing, err := k.standing(ctx, id)
+	if err != nil {
+		return err
+	}
+	standing.LastAsk, standing.LastAskHeight = askInForce(offer, heightOf(ctx))
+	if standing.LastAskHeight == 0 {
+		standing.LastAsk, standing.LastAskHeight = offer.NextAsk, offer.NextAskHeight
 	}
 	emit(ctx, EventOfferRemoved, num("nexcore", id), word("reason", reason))
-	return errors.Join(k.offers.Remove(ctx, id), k.updateTotals(ctx, func(t *types.Totals) { t.Offers-- }))
+	return errors.Join(k.offers.Remove(ctx, id), k.standings.Set(ctx, id, standing),
+		k.updateTotals(ctx, func(t *types.Totals) { t.Offers-- }))
 }
 
 // refresh keeps an offer standing; every message of its NexCore does so. A NexCore without an offer is

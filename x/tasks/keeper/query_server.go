@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 
 	"cosmossdk.io/collections"
@@ -17,11 +18,8 @@ type queryServer struct{ k *Keeper }
 // NewQueryServer returns the market's query server.
 func NewQueryServer(k *Keeper) types.QueryServer { return queryServer{k} }
 
-// maxPage bounds a page; maxAssignments is above any lease cap in use.
-const (
-	maxPage        = 1_000
-	maxAssignments = 1_000
-)
+// maxPage bounds a page.
+const maxPage = 1_000
 
 func bounded(page *query.PageRequest) *query.PageRequest {
 	if page == nil {
@@ -74,24 +72,44 @@ func (q queryServer) Jobs(ctx context.Context, r *types.QueryJobsRequest) (*type
 	return &types.QueryJobsResponse{Jobs: jobs, Pagination: page}, err
 }
 
-// Shards pages over the ranges that are not open; the open ones come with the first page.
+// Shards pages over the open ranges and then over all others, each by first shard. A page key is one byte for the
+// table and the shard to start from; offsets, totals and the reverse order are refused.
 func (q queryServer) Shards(ctx context.Context, r *types.QueryShardsRequest) (*types.QueryShardsResponse, error) {
 	if has, err := q.k.jobs.Has(ctx, r.JobId); err != nil || !has {
 		return nil, found(errors.Join(err, collections.ErrNotFound), "job", r.JobId)
 	}
 	page := bounded(r.Pagination)
-	var open []types.ShardRange
-	if len(page.Key) == 0 && page.Offset == 0 {
-		var err error
-		if open, err = q.k.openRanges(ctx, r.JobId, maxPage); err != nil {
-			return nil, err
-		}
+	table, first := 0, uint64(0)
+	switch {
+	case page.Offset > 0 || page.Reverse || page.CountTotal:
+		return nil, types.ErrPage.Wrap("shards have no offset, reverse order or total: go on from next_key")
+	case len(page.Key) == shardKeyBytes && page.Key[0] <= 1:
+		table, first = int(page.Key[0]), binary.BigEndian.Uint64(page.Key[1:])
+	case len(page.Key) > 0:
+		return nil, types.ErrPage.Wrap("this key is of no page of shards")
 	}
-	ranges, next, err := query.CollectionPaginate(ctx, q.k.ranges, page,
-		func(_ pair, v types.ShardRange) (types.ShardRange, error) { return v, nil },
-		query.WithCollectionPaginationPairPrefix[uint64, uint64](r.JobId))
-	return &types.QueryShardsResponse{Ranges: append(open, ranges...), Pagination: next}, err
+	out := &types.QueryShardsResponse{Pagination: &query.PageResponse{}}
+	for _, m := range []collections.Map[pair, types.ShardRange]{q.k.book, q.k.ranges}[table:] {
+		rng := new(collections.Range[pair]).StartInclusive(collections.Join(r.JobId, first)).
+			EndExclusive(collections.Join(r.JobId+1, uint64(0)))
+		err := m.Walk(ctx, rng, func(key pair, v types.ShardRange) (bool, error) {
+			if uint64(len(out.Ranges)) == page.Limit {
+				out.Pagination.NextKey = binary.BigEndian.AppendUint64([]byte{byte(table)}, key.K2())
+				return true, nil
+			}
+			out.Ranges = append(out.Ranges, v)
+			return false, nil
+		})
+		if err != nil || len(out.Pagination.NextKey) > 0 {
+			return out, err
+		}
+		table, first = table+1, 0
+	}
+	return out, nil
 }
+
+// shardKeyBytes is the length of a page key of shards.
+const shardKeyBytes = 9
 
 func (q queryServer) Lease(ctx context.Context, r *types.QueryLeaseRequest) (*types.QueryLeaseResponse, error) {
 	lease, err := q.k.leases.Get(ctx, r.Id)
@@ -109,7 +127,7 @@ func (q queryServer) Leases(ctx context.Context, r *types.QueryLeasesRequest) (*
 }
 
 func (q queryServer) Assignments(ctx context.Context, r *types.QueryAssignmentsRequest) (*types.QueryAssignmentsResponse, error) {
-	live, err := q.k.liveLeases(ctx, q.k.liveByNode, r.NexcoreId, maxAssignments)
+	live, err := q.k.liveLeases(ctx, q.k.liveByNode, r.NexcoreId, types.MaxAssignments)
 	if err != nil {
 		return nil, err
 	}

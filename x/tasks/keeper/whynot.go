@@ -28,12 +28,16 @@ func (k *Keeper) WhyNot(ctx context.Context, id uint64) (*types.QueryWhyNotRespo
 		out.Text = "No shard of this job waits: it is " + JobState(job) + "."
 		return out, nil
 	}
-	book, err := k.loadMarket(ctx, p, [32]byte{}, open)
+	supplies, _, err := k.loadSupplies(ctx, p, &market{})
 	if err != nil {
 		return nil, err
 	}
-	if book.Hints, err = k.hints(ctx); err != nil {
+	book, err := k.newBook(ctx, p, open, supplies)
+	if err != nil {
 		return nil, err
+	}
+	if len(book.Entries) == 0 {
+		return nil, types.ErrNotFound.Wrapf("shape of job %d", id)
 	}
 	model, err := auction.NewModel(book)
 	if err != nil {
@@ -49,16 +53,24 @@ func (k *Keeper) WhyNot(ctx context.Context, id uint64) (*types.QueryWhyNotRespo
 			out.Rules = append(out.Rules, types.RuleCount{Rule: r.Rule.String(), First: r.First, Total: r.Total})
 		}
 	}
-	if c := reasons.Cheapest(); c != nil {
-		out.Cheapest = &types.Relaxation{Rule: c.Rule.String(), Field: c.Field, From: c.From, To: c.To, Price: c.AllIn}
-		if c.Field == "limit" {
-			// The auction saw what the book charges left, and the next clearing will charge one block more.
-			spent := open[0].Limit - book.Entries[0].Limit
-			out.Cheapest.From = strconv.FormatInt(open[0].Limit, 10)
-			if to, err := strconv.ParseInt(c.To, 10, 64); err == nil {
-				out.Cheapest.To = strconv.FormatInt(to+spent+p.BookCharge, 10)
-			}
+	// The auction saw what the book charges left, and the next clearing will charge one block more.
+	charges := open[0].Limit - book.Entries[0].Limit
+	out.Cheapest = relaxation(reasons.Cheapest(), open[0].Limit, charges+p.BookCharge)
+	out.Outbid = relaxation(reasons.Outbid, open[0].Limit, charges+p.BookCharge)
+	return out, nil
+}
+
+// relaxation says a change in the requester's terms: limits are before book charges.
+func relaxation(c *auction.Relaxation, limit, charges int64) *types.Relaxation {
+	if c == nil {
+		return nil
+	}
+	out := &types.Relaxation{Rule: c.Rule.String(), Field: c.Field, From: c.From, To: c.To, Price: c.AllIn}
+	if c.Field == "limit" {
+		out.From = strconv.FormatInt(limit, 10)
+		if to, err := strconv.ParseInt(c.To, 10, 64); err == nil {
+			out.To = strconv.FormatInt(to+charges, 10)
 		}
 	}
-	return out, nil
+	return out
 }

@@ -22,4 +22,5 @@ var (
 	ErrCustody      = errors.RegisterWithGRPCCode(ModuleName, 13, codes.InvalidArgument, "invalid custody receipt")
 	ErrStanding     = errors.RegisterWithGRPCCode(ModuleName, 14, codes.FailedPrecondition, "NexCore may not trade")
 	ErrGenesis      = errors.RegisterWithGRPCCode(ModuleName, 15, codes.InvalidArgument, "invalid genesis")
+	ErrPage         = errors.RegisterWithGRPCCode(ModuleName, 16, codes.InvalidArgument, "invalid page request")
 )

@@ -50,16 +50,38 @@ func (g GenesisState) Validate() error {
 	if escrow != g.Totals.Escrow {
 		return ErrGenesis.Wrapf("jobs hold %d, totals say %d", escrow, g.Totals.Escrow)
 	}
+	owner := make(map[uint64]uint64, len(g.Leases)) // job by lease, looked up only
+	for _, l := range g.Leases {
+		if owner[l.Id] != 0 {
+			return ErrGenesis.Wrapf("lease %d is double", l.Id)
+		}
+		owner[l.Id] = l.JobId
+	}
+	held := map[uint64]int64{} // by job, what its shards still hold; looked up only
 	for _, r := range g.Ranges {
 		j := jobs[r.JobId]
 		if j == nil || r.First < 0 || r.Count < 1 || r.First > j.Shards-r.Count {
 			return ErrGenesis.Wrapf("shards %d+%d of job %d", r.First, r.Count, r.JobId)
 		}
 		counted[r.JobId] += r.Count
+		if r.Charged < 0 || r.Charged > r.Limit || r.Limit > denom.MaxUnex || r.Count > MaxShardsPerJob {
+			return ErrGenesis.Wrapf("shards %d+%d of job %d: %d of a limit of %d is charged", r.First, r.Count, r.JobId, r.Charged, r.Limit)
+		}
+		if r.State != SHARD_STATE_SETTLED {
+			held[r.JobId] += (r.Limit - r.Charged) * r.Count
+		}
+		if leased := r.State != SHARD_STATE_OPEN && r.State != SHARD_STATE_SETTLED; leased && owner[r.LeaseId] != r.JobId {
+			return ErrGenesis.Wrapf("shards %d+%d of job %d are of lease %d, which is not the job's", r.First, r.Count, r.JobId, r.LeaseId)
+		}
 	}
 	tombs := make(map[uint64]bool, len(g.Tombstones)) // looked up only
 	for _, t := range g.Tombstones {
 		tombs[t.JobId] = true
+	}
+	for i := range g.Jobs {
+		if j := &g.Jobs[i]; held[j.Id] != j.Escrow {
+			return ErrGenesis.Wrapf("job %d holds %d, its shards %d", j.Id, j.Escrow, held[j.Id])
+		}
 	}
 	for i := range g.Jobs {
 		// A job that is being deleted over several blocks has a tombstone already.
@@ -71,6 +93,16 @@ func (g GenesisState) Validate() error {
 		if jobs[l.JobId] == nil || l.Id == 0 || l.Id >= g.NextLeaseId {
 			return ErrGenesis.Wrapf("lease %d is of no job or out of sequence", l.Id)
 		}
+	}
+	offers := make(map[uint64]bool, len(g.Offers)) // looked up only
+	for _, o := range g.Offers {
+		if offers[o.NexcoreId] || o.NexcoreId == 0 {
+			return ErrGenesis.Wrapf("offer of NexCore %d is double or of nobody", o.NexcoreId)
+		}
+		offers[o.NexcoreId] = true
+	}
+	if int64(len(g.Offers)) != g.Totals.Offers {
+		return ErrGenesis.Wrapf("%d offers, totals say %d", len(g.Offers), g.Totals.Offers)
 	}
 	return nil
 }

@@ -73,6 +73,7 @@ const (
 	SignatureBytes    = 64
 	MaxUnavailable    = 16
 	MaxAttemptsBound  = 16
+	MaxAssignments    = 1_000 // live leases of one NexCore: its daemon reads them in one answer
 	MaxGateways       = 64
 	SeedBytes         = 32
 	MaxLeaseShards    = 256

@@ -75,7 +75,7 @@ func (p Params) Validate() error {
 		{"lease_max", p.LeaseMax, 1, MaxLeaseShards},
 		{"lease_cap_base", p.LeaseCapBase, 1, 100_000},
 		{"lease_cap_step", p.LeaseCapStep, 1, 1_000_000},
-		{"lease_cap_max", p.LeaseCapMax, p.LeaseCapBase, 100_000},
+		{"lease_cap_max", p.LeaseCapMax, p.LeaseCapBase, MaxAssignments},
 		{"backoff_base_blocks", p.BackoffBaseBlocks, 1, 100_000},
 		{"backoff_max_blocks", p.BackoffMaxBlocks, p.BackoffBaseBlocks, 10_000_000},
 		{"misses_to_jail", int64(p.MissesToJail), 1, 1_000},

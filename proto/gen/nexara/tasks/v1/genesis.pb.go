@@ -58,9 +58,11 @@ type GenesisState struct {
 	// book_cursor is the job from which the next clearing reads the book.
 	BookCursor uint64 `protobuf:"varint,16,opt,name=book_cursor,json=bookCursor,proto3" json:"book_cursor,omitempty"`
 	// offer_cursor is the NexCore from which the next clearing reads the offers.
-	OfferCursor   uint64 `protobuf:"varint,17,opt,name=offer_cursor,json=offerCursor,proto3" json:"offer_cursor,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OfferCursor uint64 `protobuf:"varint,17,opt,name=offer_cursor,json=offerCursor,proto3" json:"offer_cursor,omitempty"`
+	// book_cursor_first is the shard of that job from which the next clearing reads.
+	BookCursorFirst int64 `protobuf:"varint,18,opt,name=book_cursor_first,json=bookCursorFirst,proto3" json:"book_cursor_first,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GenesisState) Reset() {
@@ -212,11 +214,18 @@ func (x *GenesisState) GetOfferCursor() uint64 {
 	return 0
 }
 
+func (x *GenesisState) GetBookCursorFirst() int64 {
+	if x != nil {
+		return x.BookCursorFirst
+	}
+	return 0
+}
+
 var File_nexara_tasks_v1_genesis_proto protoreflect.FileDescriptor
 
 const file_nexara_tasks_v1_genesis_proto_rawDesc = "" +
 	"\n" +
-	"\x1dnexara/tasks/v1/genesis.proto\x12\x0fnexara.tasks.v1\x1a\x14gogoproto/gogo.proto\x1a\x1bnexara/tasks/v1/tasks.proto\"\xcf\x06\n" +
+	"\x1dnexara/tasks/v1/genesis.proto\x12\x0fnexara.tasks.v1\x1a\x14gogoproto/gogo.proto\x1a\x1bnexara/tasks/v1/tasks.proto\"\xfb\x06\n" +
 	"\fGenesisState\x125\n" +
 	"\x06params\x18\x01 \x01(\v2\x17.nexara.tasks.v1.ParamsB\x04\xc8\xde\x1f\x00R\x06params\x124\n" +
 	"\x06offers\x18\x02 \x03(\v2\x16.nexara.tasks.v1.OfferB\x04\xc8\xde\x1f\x00R\x06offers\x12=\n" +
@@ -238,7 +247,8 @@ const file_nexara_tasks_v1_genesis_proto_rawDesc = "" +
 	"\rnext_shape_id\x18\x0f \x01(\x04R\vnextShapeId\x12\x1f\n" +
 	"\vbook_cursor\x18\x10 \x01(\x04R\n" +
 	"bookCursor\x12!\n" +
-	"\foffer_cursor\x18\x11 \x01(\x04R\vofferCursorB(Z&github.com/nexara/nexara/x/tasks/typesb\x06proto3"
+	"\foffer_cursor\x18\x11 \x01(\x04R\vofferCursor\x12*\n" +
+	"\x11book_cursor_first\x18\x12 \x01(\x03R\x0fbookCursorFirstB(Z&github.com/nexara/nexara/x/tasks/typesb\x06proto3"
 
 var (
 	file_nexara_tasks_v1_genesis_proto_rawDescOnce sync.Once

@@ -1324,7 +1324,9 @@ type QueryWhyNotResponse struct {
 	// cheapest is the cheapest single change, absent when there is none.
 	Cheapest *Relaxation `protobuf:"bytes,6,opt,name=cheapest,proto3" json:"cheapest,omitempty"`
 	// text says it in a sentence.
-	Text          string `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
+	// outbid is the least limit that would have won room in the last clearing, absent when nothing was scarce.
+	Outbid        *Relaxation `protobuf:"bytes,8,opt,name=outbid,proto3" json:"outbid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1406,6 +1408,13 @@ func (x *QueryWhyNotResponse) GetText() string {
 		return x.Text
 	}
 	return ""
+}
+
+func (x *QueryWhyNotResponse) GetOutbid() *Relaxation {
+	if x != nil {
+		return x.Outbid
+	}
+	return nil
 }
 
 // QueryMarketRequest asks for statistics.
@@ -2037,7 +2046,7 @@ const file_nexara_tasks_v1_query_proto_rawDesc = "" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x04 \x01(\tR\x02to\x12\x14\n" +
-	"\x05price\x18\x05 \x01(\x03R\x05price\"\xf9\x01\n" +
+	"\x05price\x18\x05 \x01(\x03R\x05price\"\xae\x02\n" +
 	"\x13QueryWhyNotResponse\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\x04R\x05jobId\x12\x12\n" +
 	"\x04open\x18\x02 \x01(\x03R\x04open\x12\x16\n" +
@@ -2045,7 +2054,8 @@ const file_nexara_tasks_v1_query_proto_rawDesc = "" +
 	"\beligible\x18\x04 \x01(\x03R\beligible\x126\n" +
 	"\x05rules\x18\x05 \x03(\v2\x1a.nexara.tasks.v1.RuleCountB\x04\xc8\xde\x1f\x00R\x05rules\x127\n" +
 	"\bcheapest\x18\x06 \x01(\v2\x1b.nexara.tasks.v1.RelaxationR\bcheapest\x12\x12\n" +
-	"\x04text\x18\a \x01(\tR\x04text\"\x14\n" +
+	"\x04text\x18\a \x01(\tR\x04text\x123\n" +
+	"\x06outbid\x18\b \x01(\v2\x1b.nexara.tasks.v1.RelaxationR\x06outbid\"\x14\n" +
 	"\x12QueryMarketRequest\"\x92\x01\n" +
 	"\x13QueryMarketResponse\x125\n" +
 	"\x06totals\x18\x01 \x01(\v2\x17.nexara.tasks.v1.TotalsB\x04\xc8\xde\x1f\x00R\x06totals\x12D\n" +
@@ -2180,48 +2190,49 @@ var file_nexara_tasks_v1_query_proto_depIdxs = []int32{
 	39, // 22: nexara.tasks.v1.QueryPayoutsResponse.pagination:type_name -> cosmos.base.query.v1beta1.PageResponse
 	22, // 23: nexara.tasks.v1.QueryWhyNotResponse.rules:type_name -> nexara.tasks.v1.RuleCount
 	23, // 24: nexara.tasks.v1.QueryWhyNotResponse.cheapest:type_name -> nexara.tasks.v1.Relaxation
-	44, // 25: nexara.tasks.v1.QueryMarketResponse.totals:type_name -> nexara.tasks.v1.Totals
-	45, // 26: nexara.tasks.v1.QueryMarketResponse.last_clearing:type_name -> nexara.tasks.v1.Clearing
-	45, // 27: nexara.tasks.v1.QueryClearingResponse.clearing:type_name -> nexara.tasks.v1.Clearing
-	44, // 28: nexara.tasks.v1.QueryMoneyResponse.totals:type_name -> nexara.tasks.v1.Totals
-	46, // 29: nexara.tasks.v1.QueryTombstoneResponse.tombstone:type_name -> nexara.tasks.v1.Tombstone
-	0,  // 30: nexara.tasks.v1.Query.Params:input_type -> nexara.tasks.v1.QueryParamsRequest
-	2,  // 31: nexara.tasks.v1.Query.Offer:input_type -> nexara.tasks.v1.QueryOfferRequest
-	4,  // 32: nexara.tasks.v1.Query.Offers:input_type -> nexara.tasks.v1.QueryOffersRequest
-	6,  // 33: nexara.tasks.v1.Query.Job:input_type -> nexara.tasks.v1.QueryJobRequest
-	8,  // 34: nexara.tasks.v1.Query.Jobs:input_type -> nexara.tasks.v1.QueryJobsRequest
-	10, // 35: nexara.tasks.v1.Query.Shards:input_type -> nexara.tasks.v1.QueryShardsRequest
-	12, // 36: nexara.tasks.v1.Query.Lease:input_type -> nexara.tasks.v1.QueryLeaseRequest
-	14, // 37: nexara.tasks.v1.Query.Leases:input_type -> nexara.tasks.v1.QueryLeasesRequest
-	16, // 38: nexara.tasks.v1.Query.Assignments:input_type -> nexara.tasks.v1.QueryAssignmentsRequest
-	19, // 39: nexara.tasks.v1.Query.Payouts:input_type -> nexara.tasks.v1.QueryPayoutsRequest
-	21, // 40: nexara.tasks.v1.Query.WhyNot:input_type -> nexara.tasks.v1.QueryWhyNotRequest
-	25, // 41: nexara.tasks.v1.Query.Market:input_type -> nexara.tasks.v1.QueryMarketRequest
-	27, // 42: nexara.tasks.v1.Query.Clearing:input_type -> nexara.tasks.v1.QueryClearingRequest
-	29, // 43: nexara.tasks.v1.Query.ClearingModel:input_type -> nexara.tasks.v1.QueryClearingModelRequest
-	31, // 44: nexara.tasks.v1.Query.Money:input_type -> nexara.tasks.v1.QueryMoneyRequest
-	33, // 45: nexara.tasks.v1.Query.Tombstone:input_type -> nexara.tasks.v1.QueryTombstoneRequest
-	1,  // 46: nexara.tasks.v1.Query.Params:output_type -> nexara.tasks.v1.QueryParamsResponse
-	3,  // 47: nexara.tasks.v1.Query.Offer:output_type -> nexara.tasks.v1.QueryOfferResponse
-	5,  // 48: nexara.tasks.v1.Query.Offers:output_type -> nexara.tasks.v1.QueryOffersResponse
-	7,  // 49: nexara.tasks.v1.Query.Job:output_type -> nexara.tasks.v1.QueryJobResponse
-	9,  // 50: nexara.tasks.v1.Query.Jobs:output_type -> nexara.tasks.v1.QueryJobsResponse
-	11, // 51: nexara.tasks.v1.Query.Shards:output_type -> nexara.tasks.v1.QueryShardsResponse
-	13, // 52: nexara.tasks.v1.Query.Lease:output_type -> nexara.tasks.v1.QueryLeaseResponse
-	15, // 53: nexara.tasks.v1.Query.Leases:output_type -> nexara.tasks.v1.QueryLeasesResponse
-	18, // 54: nexara.tasks.v1.Query.Assignments:output_type -> nexara.tasks.v1.QueryAssignmentsResponse
-	20, // 55: nexara.tasks.v1.Query.Payouts:output_type -> nexara.tasks.v1.QueryPayoutsResponse
-	24, // 56: nexara.tasks.v1.Query.WhyNot:output_type -> nexara.tasks.v1.QueryWhyNotResponse
-	26, // 57: nexara.tasks.v1.Query.Market:output_type -> nexara.tasks.v1.QueryMarketResponse
-	28, // 58: nexara.tasks.v1.Query.Clearing:output_type -> nexara.tasks.v1.QueryClearingResponse
-	30, // 59: nexara.tasks.v1.Query.ClearingModel:output_type -> nexara.tasks.v1.QueryClearingModelResponse
-	32, // 60: nexara.tasks.v1.Query.Money:output_type -> nexara.tasks.v1.QueryMoneyResponse
-	34, // 61: nexara.tasks.v1.Query.Tombstone:output_type -> nexara.tasks.v1.QueryTombstoneResponse
-	46, // [46:62] is the sub-list for method output_type
-	30, // [30:46] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	23, // 25: nexara.tasks.v1.QueryWhyNotResponse.outbid:type_name -> nexara.tasks.v1.Relaxation
+	44, // 26: nexara.tasks.v1.QueryMarketResponse.totals:type_name -> nexara.tasks.v1.Totals
+	45, // 27: nexara.tasks.v1.QueryMarketResponse.last_clearing:type_name -> nexara.tasks.v1.Clearing
+	45, // 28: nexara.tasks.v1.QueryClearingResponse.clearing:type_name -> nexara.tasks.v1.Clearing
+	44, // 29: nexara.tasks.v1.QueryMoneyResponse.totals:type_name -> nexara.tasks.v1.Totals
+	46, // 30: nexara.tasks.v1.QueryTombstoneResponse.tombstone:type_name -> nexara.tasks.v1.Tombstone
+	0,  // 31: nexara.tasks.v1.Query.Params:input_type -> nexara.tasks.v1.QueryParamsRequest
+	2,  // 32: nexara.tasks.v1.Query.Offer:input_type -> nexara.tasks.v1.QueryOfferRequest
+	4,  // 33: nexara.tasks.v1.Query.Offers:input_type -> nexara.tasks.v1.QueryOffersRequest
+	6,  // 34: nexara.tasks.v1.Query.Job:input_type -> nexara.tasks.v1.QueryJobRequest
+	8,  // 35: nexara.tasks.v1.Query.Jobs:input_type -> nexara.tasks.v1.QueryJobsRequest
+	10, // 36: nexara.tasks.v1.Query.Shards:input_type -> nexara.tasks.v1.QueryShardsRequest
+	12, // 37: nexara.tasks.v1.Query.Lease:input_type -> nexara.tasks.v1.QueryLeaseRequest
+	14, // 38: nexara.tasks.v1.Query.Leases:input_type -> nexara.tasks.v1.QueryLeasesRequest
+	16, // 39: nexara.tasks.v1.Query.Assignments:input_type -> nexara.tasks.v1.QueryAssignmentsRequest
+	19, // 40: nexara.tasks.v1.Query.Payouts:input_type -> nexara.tasks.v1.QueryPayoutsRequest
+	21, // 41: nexara.tasks.v1.Query.WhyNot:input_type -> nexara.tasks.v1.QueryWhyNotRequest
+	25, // 42: nexara.tasks.v1.Query.Market:input_type -> nexara.tasks.v1.QueryMarketRequest
+	27, // 43: nexara.tasks.v1.Query.Clearing:input_type -> nexara.tasks.v1.QueryClearingRequest
+	29, // 44: nexara.tasks.v1.Query.ClearingModel:input_type -> nexara.tasks.v1.QueryClearingModelRequest
+	31, // 45: nexara.tasks.v1.Query.Money:input_type -> nexara.tasks.v1.QueryMoneyRequest
+	33, // 46: nexara.tasks.v1.Query.Tombstone:input_type -> nexara.tasks.v1.QueryTombstoneRequest
+	1,  // 47: nexara.tasks.v1.Query.Params:output_type -> nexara.tasks.v1.QueryParamsResponse
+	3,  // 48: nexara.tasks.v1.Query.Offer:output_type -> nexara.tasks.v1.QueryOfferResponse
+	5,  // 49: nexara.tasks.v1.Query.Offers:output_type -> nexara.tasks.v1.QueryOffersResponse
+	7,  // 50: nexara.tasks.v1.Query.Job:output_type -> nexara.tasks.v1.QueryJobResponse
+	9,  // 51: nexara.tasks.v1.Query.Jobs:output_type -> nexara.tasks.v1.QueryJobsResponse
+	11, // 52: nexara.tasks.v1.Query.Shards:output_type -> nexara.tasks.v1.QueryShardsResponse
+	13, // 53: nexara.tasks.v1.Query.Lease:output_type -> nexara.tasks.v1.QueryLeaseResponse
+	15, // 54: nexara.tasks.v1.Query.Leases:output_type -> nexara.tasks.v1.QueryLeasesResponse
+	18, // 55: nexara.tasks.v1.Query.Assignments:output_type -> nexara.tasks.v1.QueryAssignmentsResponse
+	20, // 56: nexara.tasks.v1.Query.Payouts:output_type -> nexara.tasks.v1.QueryPayoutsResponse
+	24, // 57: nexara.tasks.v1.Query.WhyNot:output_type -> nexara.tasks.v1.QueryWhyNotResponse
+	26, // 58: nexara.tasks.v1.Query.Market:output_type -> nexara.tasks.v1.QueryMarketResponse
+	28, // 59: nexara.tasks.v1.Query.Clearing:output_type -> nexara.tasks.v1.QueryClearingResponse
+	30, // 60: nexara.tasks.v1.Query.ClearingModel:output_type -> nexara.tasks.v1.QueryClearingModelResponse
+	32, // 61: nexara.tasks.v1.Query.Money:output_type -> nexara.tasks.v1.QueryMoneyResponse
+	34, // 62: nexara.tasks.v1.Query.Tombstone:output_type -> nexara.tasks.v1.QueryTombstoneResponse
+	47, // [47:63] is the sub-list for method output_type
+	31, // [31:47] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_nexara_tasks_v1_query_proto_init() }

@@ -684,7 +684,13 @@ type Standing struct {
 	// paused_until is the first block at which its offer counts again.
 	PausedUntil int64 `protobuf:"varint,7,opt,name=paused_until,json=pausedUntil,proto3" json:"paused_until,omitempty"`
 	// misses is how often in a row it acknowledged and did not deliver.
-	Misses        uint32 `protobuf:"varint,8,opt,name=misses,proto3" json:"misses,omitempty"`
+	Misses uint32 `protobuf:"varint,8,opt,name=misses,proto3" json:"misses,omitempty"`
+	// first_ask_height is the block of its first ask ever, 0 before: waiting jobs come to see a newcomer.
+	FirstAskHeight int64 `protobuf:"varint,9,opt,name=first_ask_height,json=firstAskHeight,proto3" json:"first_ask_height,omitempty"`
+	// last_ask is what its last offer asked for, kept when the offer goes: leaving and coming back is no new ask.
+	LastAsk *Ask `protobuf:"bytes,10,opt,name=last_ask,json=lastAsk,proto3" json:"last_ask,omitempty"`
+	// last_ask_height is the block since which no part of last_ask has risen.
+	LastAskHeight int64 `protobuf:"varint,11,opt,name=last_ask_height,json=lastAskHeight,proto3" json:"last_ask_height,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -771,6 +777,27 @@ func (x *Standing) GetPausedUntil() int64 {
 func (x *Standing) GetMisses() uint32 {
 	if x != nil {
 		return x.Misses
+	}
+	return 0
+}
+
+func (x *Standing) GetFirstAskHeight() int64 {
+	if x != nil {
+		return x.FirstAskHeight
+	}
+	return 0
+}
+
+func (x *Standing) GetLastAsk() *Ask {
+	if x != nil {
+		return x.LastAsk
+	}
+	return nil
+}
+
+func (x *Standing) GetLastAskHeight() int64 {
+	if x != nil {
+		return x.LastAskHeight
 	}
 	return 0
 }
@@ -1937,9 +1964,19 @@ type Clearing struct {
 	// digest is the SHA-256 of the model file.
 	Digest []byte `protobuf:"bytes,17,opt,name=digest,proto3" json:"digest,omitempty"`
 	// fallback says why the solver's answer was not used; empty otherwise.
-	Fallback      string `protobuf:"bytes,18,opt,name=fallback,proto3" json:"fallback,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Fallback string `protobuf:"bytes,18,opt,name=fallback,proto3" json:"fallback,omitempty"`
+	// book_job and book_first are the open shard from which on, in order and around, the book was read.
+	BookJob uint64 `protobuf:"varint,19,opt,name=book_job,json=bookJob,proto3" json:"book_job,omitempty"`
+	// book_first is the shard of book_job.
+	BookFirst int64 `protobuf:"varint,20,opt,name=book_first,json=bookFirst,proto3" json:"book_first,omitempty"`
+	// offer_from is the NexCore from which on, in order and around, the offers were read.
+	OfferFrom uint64 `protobuf:"varint,21,opt,name=offer_from,json=offerFrom,proto3" json:"offer_from,omitempty"`
+	// open_shards waited before this clearing, covered or not.
+	OpenShards int64 `protobuf:"varint,22,opt,name=open_shards,json=openShards,proto3" json:"open_shards,omitempty"`
+	// standing_offers stood before this clearing, covered or not.
+	StandingOffers int64 `protobuf:"varint,23,opt,name=standing_offers,json=standingOffers,proto3" json:"standing_offers,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Clearing) Reset() {
@@ -2096,6 +2133,41 @@ func (x *Clearing) GetFallback() string {
 		return x.Fallback
 	}
 	return ""
+}
+
+func (x *Clearing) GetBookJob() uint64 {
+	if x != nil {
+		return x.BookJob
+	}
+	return 0
+}
+
+func (x *Clearing) GetBookFirst() int64 {
+	if x != nil {
+		return x.BookFirst
+	}
+	return 0
+}
+
+func (x *Clearing) GetOfferFrom() uint64 {
+	if x != nil {
+		return x.OfferFrom
+	}
+	return 0
+}
+
+func (x *Clearing) GetOpenShards() int64 {
+	if x != nil {
+		return x.OpenShards
+	}
+	return 0
+}
+
+func (x *Clearing) GetStandingOffers() int64 {
+	if x != nil {
+		return x.StandingOffers
+	}
+	return 0
 }
 
 // Totals are the running sums of the money law.
@@ -2854,7 +2926,7 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	"\anetwork\x18\t \x01(\bR\anetwork\x12&\n" +
 	"\x0fmax_run_seconds\x18\n" +
 	" \x01(\x03R\rmaxRunSeconds\x12%\n" +
-	"\x0eexpires_height\x18\v \x01(\x03R\rexpiresHeight\"\xa1\x02\n" +
+	"\x0eexpires_height\x18\v \x01(\x03R\rexpiresHeight\"\xaa\x03\n" +
 	"\bStanding\x12\x1d\n" +
 	"\n" +
 	"nexcore_id\x18\x01 \x01(\x04R\tnexcoreId\x124\n" +
@@ -2866,7 +2938,11 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	"\x10verified_results\x18\x05 \x01(\x03R\x0fverifiedResults\x12\x18\n" +
 	"\abackoff\x18\x06 \x01(\rR\abackoff\x12!\n" +
 	"\fpaused_until\x18\a \x01(\x03R\vpausedUntil\x12\x16\n" +
-	"\x06misses\x18\b \x01(\rR\x06misses\"\xb5\x01\n" +
+	"\x06misses\x18\b \x01(\rR\x06misses\x12(\n" +
+	"\x10first_ask_height\x18\t \x01(\x03R\x0efirstAskHeight\x125\n" +
+	"\blast_ask\x18\n" +
+	" \x01(\v2\x14.nexara.tasks.v1.AskB\x04\xc8\xde\x1f\x00R\alastAsk\x12&\n" +
+	"\x0flast_ask_height\x18\v \x01(\x03R\rlastAskHeight\"\xb5\x01\n" +
 	"\vShardCounts\x12\x12\n" +
 	"\x04open\x18\x01 \x01(\x03R\x04open\x12\x16\n" +
 	"\x06leased\x18\x02 \x01(\x03R\x06leased\x12\x18\n" +
@@ -2979,7 +3055,7 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	"\x04slot\x18\x02 \x01(\x03R\x04slot\x12\x10\n" +
 	"\x03tie\x18\x03 \x01(\x03R\x03tie\x12\x14\n" +
 	"\x05width\x18\x04 \x01(\x03R\x05width\x12\x12\n" +
-	"\x04dims\x18\x05 \x03(\x03R\x04dims\"\xe7\x03\n" +
+	"\x04dims\x18\x05 \x03(\x03R\x04dims\"\x8a\x05\n" +
 	"\bClearing\x12\x16\n" +
 	"\x06height\x18\x01 \x01(\x03R\x06height\x12\x16\n" +
 	"\x06shapes\x18\x02 \x01(\x03R\x06shapes\x12\x16\n" +
@@ -2999,7 +3075,15 @@ const file_nexara_tasks_v1_tasks_proto_rawDesc = "" +
 	"\x06prices\x18\x0f \x03(\v2\x1e.nexara.tasks.v1.ClearingPriceB\x04\xc8\xde\x1f\x00R\x06prices\x12\x14\n" +
 	"\x05width\x18\x10 \x01(\x03R\x05width\x12\x16\n" +
 	"\x06digest\x18\x11 \x01(\fR\x06digest\x12\x1a\n" +
-	"\bfallback\x18\x12 \x01(\tR\bfallback\"\xd9\x03\n" +
+	"\bfallback\x18\x12 \x01(\tR\bfallback\x12\x19\n" +
+	"\bbook_job\x18\x13 \x01(\x04R\abookJob\x12\x1d\n" +
+	"\n" +
+	"book_first\x18\x14 \x01(\x03R\tbookFirst\x12\x1d\n" +
+	"\n" +
+	"offer_from\x18\x15 \x01(\x04R\tofferFrom\x12\x1f\n" +
+	"\vopen_shards\x18\x16 \x01(\x03R\n" +
+	"openShards\x12'\n" +
+	"\x0fstanding_offers\x18\x17 \x01(\x03R\x0estandingOffers\"\xd9\x03\n" +
 	"\x06Totals\x12\x16\n" +
 	"\x06escrow\x18\x01 \x01(\x03R\x06escrow\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\x03R\x04pool\x12\x17\n" +
@@ -3153,20 +3237,21 @@ var file_nexara_tasks_v1_tasks_proto_depIdxs = []int32{
 	5,  // 2: nexara.tasks.v1.Offer.next_ask:type_name -> nexara.tasks.v1.Ask
 	4,  // 3: nexara.tasks.v1.Offer.capacity:type_name -> nexara.tasks.v1.Resources
 	4,  // 4: nexara.tasks.v1.Standing.used:type_name -> nexara.tasks.v1.Resources
-	6,  // 5: nexara.tasks.v1.Job.shape:type_name -> nexara.tasks.v1.Shape
-	9,  // 6: nexara.tasks.v1.Job.counts:type_name -> nexara.tasks.v1.ShardCounts
-	0,  // 7: nexara.tasks.v1.ShardRange.state:type_name -> nexara.tasks.v1.ShardState
-	12, // 8: nexara.tasks.v1.Result.custody:type_name -> nexara.tasks.v1.Custody
-	2,  // 9: nexara.tasks.v1.Lease.kind:type_name -> nexara.tasks.v1.LeaseKind
-	1,  // 10: nexara.tasks.v1.Lease.state:type_name -> nexara.tasks.v1.LeaseState
-	13, // 11: nexara.tasks.v1.Lease.result:type_name -> nexara.tasks.v1.Result
-	16, // 12: nexara.tasks.v1.Clearing.prices:type_name -> nexara.tasks.v1.ClearingPrice
-	6,  // 13: nexara.tasks.v1.ShapeRecord.shape:type_name -> nexara.tasks.v1.Shape
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	5,  // 5: nexara.tasks.v1.Standing.last_ask:type_name -> nexara.tasks.v1.Ask
+	6,  // 6: nexara.tasks.v1.Job.shape:type_name -> nexara.tasks.v1.Shape
+	9,  // 7: nexara.tasks.v1.Job.counts:type_name -> nexara.tasks.v1.ShardCounts
+	0,  // 8: nexara.tasks.v1.ShardRange.state:type_name -> nexara.tasks.v1.ShardState
+	12, // 9: nexara.tasks.v1.Result.custody:type_name -> nexara.tasks.v1.Custody
+	2,  // 10: nexara.tasks.v1.Lease.kind:type_name -> nexara.tasks.v1.LeaseKind
+	1,  // 11: nexara.tasks.v1.Lease.state:type_name -> nexara.tasks.v1.LeaseState
+	13, // 12: nexara.tasks.v1.Lease.result:type_name -> nexara.tasks.v1.Result
+	16, // 13: nexara.tasks.v1.Clearing.prices:type_name -> nexara.tasks.v1.ClearingPrice
+	6,  // 14: nexara.tasks.v1.ShapeRecord.shape:type_name -> nexara.tasks.v1.Shape
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_nexara_tasks_v1_tasks_proto_init() }
