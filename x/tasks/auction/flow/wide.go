@@ -2,11 +2,12 @@ package flow
 
 // first builds the first tree where no start is given: the star, with nodes hung by crash.
 //
-// Where one node gives and one takes all flow, its first pivot sends everything along one way, the cheapest
-// if that can carry it, else the cheapest of wide arcs, those that can. The artificial arcs are empty from then
-// on and no arc of the way is short of room: most narrow arcs that enter are full before the tree blocks, go to
-// their upper bound and leave the tree as it is. A way of cheap narrow arcs would fill up instead and be rebuilt
-// pivot after pivot. With more givers or takers an arc carries less than all, and cheapest paths serve best.
+// Where one node gives and one takes all flow, the first pivot sends everything along one way: the cheapest
+// if that can carry it, else the cheapest made of wide arcs, those that can, if there is one. The artificial
+// arcs are empty from then on and no arc of the way is short of room: most narrow arcs that enter are full before
+// the tree blocks, go to their upper bound and leave the tree as it is. A way of cheap narrow arcs would fill up
+// instead and be rebuilt pivot after pivot. With more givers or takers an arc carries less than all, and cheapest
+// paths serve best.
 func (e *engine) first(g *Graph, dear int64) {
 	e.star(g, dear)
 	e.crash(g, dear)
