@@ -26,7 +26,7 @@ func TestSolveRefuses(t *testing.T) {
 		{"negative budget", pair(Arc{To: 1}, 0, 0), Options{MaxPivots: -1}, ErrBounds},
 		{"supplies do not sum to 0", pair(Arc{To: 1, Cap: 9}, 1, 0), Options{}, ErrInfeasible},
 		{"too little capacity", pair(Arc{To: 1, Cap: 1}, 2, -2), Options{}, ErrInfeasible},
-		{"budget", &Graph{Nodes: 3, Supply: []int64{2, 0, -2}, Arcs: []Arc{{0, 1, 2, 1, 0}, {1, 2, 2, 1, 0}}}, Options{MaxScanned: 1}, ErrBudget},
+		{"budget", &Graph{Nodes: 3, Supply: []int64{2, -1, -1}, Arcs: []Arc{{0, 1, 2, 1, 0}, {1, 2, 2, 1, 0}}}, Options{MaxScanned: 1}, ErrBudget},
 		{"short start", pair(Arc{To: 1, Cap: 9}, 1, -1), Options{Start: []int64{}}, ErrStart},
 		{"start over capacity", pair(Arc{To: 1, Cap: 1}, 2, -2), Options{Start: []int64{2}}, ErrStart},
 		{"start out of balance", pair(Arc{To: 1, Cap: 9}, 2, -2), Options{Start: []int64{1}}, ErrStart},

@@ -222,8 +222,7 @@ func TestTreesStayStronglyFeasible(t *testing.T) {
 			}
 			_, _ = e.tighten(g, rest)
 		} else {
-			e.star(g, l.path+1)
-			e.crash(g, l.path+1)
+			e.first(g, l.path+1)
 		}
 		for limit := int64(1); ; limit++ {
 			if err := verifyTree(e); err != nil {

@@ -66,8 +66,7 @@ func Solve(g *Graph, opt Options) (Result, error) {
 		if !l.supplied {
 			dear = 0 // nothing to drive out
 		}
-		e.star(g, dear)
-		e.crash(g, dear)
+		e.first(g, dear)
 	}
 	if state == optimal {
 		state = e.run()
