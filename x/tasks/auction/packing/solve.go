@@ -1,7 +1,5 @@
 package packing
 
-import "slices"
-
 // Options steer one Solve.
 type Options struct {
 	// MaxSteps bounds the search: edges looked at and moves tried, never time. What is fixed (one look at every
@@ -172,15 +170,30 @@ func (r *run) walks(w *meter) {
 
 	narrow := [...]int64{1, 8, 12, 6, 16, 10, 4, 20}
 	slice := max(scanSteps(int64(len(r.value)))*leastWalk, w.left/(2*int64(len(narrow))))
+	deep := len(r.p.Bins) <= deepenBins
+	if deep {
+		slice = min(max(scanSteps(int64(len(r.value)))*leastWalk/4, w.left/64), w.left/4) + 1
+	}
 	for k := 0; w.left > 0 && r.best.Welfare < r.best.Bound; k++ {
 		gap := min(r.best.Bound-r.best.Welfare, MaxMoney)
-		count := slices.Clone(r.best.Count)
-		t := newTabu(r.market, r.best.Price, count, gap<<PriceBits/narrow[k%len(narrow)])
+		t := newTabu(r.market, r.best.Price, r.best.Count, gap<<PriceBits/narrow[k%len(narrow)])
 		one := meter{left: min(slice, w.left)}
 		t.run(t.cost-gap<<tabuShift, &one)
-		if !w.spend(max(1, one.used)) || (one.used == 0 && k >= len(narrow)) {
+		r.offer(t.count())
+		if !w.spend(max(1, one.used)) {
 			return
 		}
-		r.offer(t.count())
+		if deep {
+			gap = min(r.best.Bound-r.best.Welfare, MaxMoney)
+			t = newTabu(r.market, r.best.Price, r.best.Count, gap<<PriceBits)
+			more := meter{left: min(7*slice, w.left)}
+			t.deepen(t.cost-gap<<tabuShift, &more)
+			r.offer(t.count())
+			w.spend(more.used)
+			one.used += more.used
+		}
+		if one.used == 0 && k >= len(narrow) {
+			return
+		}
 	}
 }

@@ -25,10 +25,15 @@ type tabu struct {
 	alpha   []Vector // price of overload per bin and scaled unit
 	scale   [MaxResources]uint
 	held    [][]int64 // per unit and place: the round until which it is not entered
-	cost    int64     // of the current allocation, without overload, tabuShift fractional bits
-	least   int64     // cost of the best feasible allocation
-	best    []int32   // its places
-	over    int       // bins overloaded
+	member  [][]int32 // per bin: active units there
+	pos     []int32   // per unit: index into the members of its bin
+	want    [][]want  // per bin: active units with a place there
+	first   []int32
+	next    []int32
+	cost    int64   // of the current allocation, without overload, tabuShift fractional bits
+	least   int64   // cost of the best feasible allocation
+	best    []int32 // its places
+	over    int     // bins overloaded
 	round   int64
 	since   int64 // round of the last improvement
 	inside  int   // rounds in a row without overload
@@ -39,6 +44,8 @@ type unit struct {
 	class int32
 	place []place
 }
+
+type want struct{ unit, place int32 }
 
 // place is where a unit may be: cost in money, edge -1 for not placed.
 type place struct {
@@ -88,6 +95,22 @@ func newTabu(m *market, price []Vector, count []int64, slack int64) *tabu {
 	for c := range m.classes {
 		t.addClass(int32(c), count, slack)
 	}
+	t.member, t.want = make([][]int32, len(t.free)), make([][]want, len(t.free))
+	t.pos = make([]int32, len(t.unit))
+	for _, j := range t.active {
+		b := t.now[j].bin
+		t.pos[j] = int32(len(t.member[b]))
+		t.member[b] = append(t.member[b], j)
+		for k := range t.unit[j].place {
+			b := t.unit[j].place[k].bin
+			t.want[b] = append(t.want[b], want{j, int32(k)})
+		}
+	}
+	t.first = make([]int32, len(t.free))
+	for b := range t.first {
+		t.first[b] = -1
+	}
+	t.next = make([]int32, len(t.unit))
 	t.best = slices.Clone(t.at)
 	t.fine = make([]int64, len(t.free))
 	t.least = t.cost
@@ -214,6 +237,12 @@ func (t *tabu) enter(j int, k int32) {
 			t.over--
 		}
 	}
+	was, now := t.member[from.bin], t.pos[j]
+	last := was[len(was)-1]
+	was[now], t.pos[last] = last, now
+	t.member[from.bin] = was[:len(was)-1]
+	t.pos[j] = int32(len(t.member[to.bin]))
+	t.member[to.bin] = append(t.member[to.bin], int32(j))
 	// Not back there for a while.
 	t.held[j][t.at[j]] = t.round + 3 + int64(t.m.draw(3))
 	t.at[j], t.now[j] = k, *to
@@ -232,7 +261,7 @@ func (t *tabu) scan() (best move, steps int64) {
 	var none Vector
 	best = move{a: -1, b: -1, delta: 1 << 62}
 	ties := 0
-	bins := len(t.free)
+	bins := int32(len(t.free))
 	for b := range t.fine {
 		t.fine[b] = t.fineOf(int32(b), &none, &none)
 	}
@@ -246,48 +275,60 @@ func (t *tabu) scan() (best move, steps int64) {
 			best = x
 		}
 	}
-	for n, j32 := range t.active {
-		j := int(j32)
-		u := &t.unit[j]
-		from := &t.now[j]
-		leave := t.fineOf(from.bin, &none, &from.need) - t.fine[from.bin] - from.cost
-		for k := range u.place {
-			to := &u.place[k]
-			delta := to.cost + leave
-			if to.bin == from.bin || delta-t.fine[to.bin] > best.delta {
-				continue
-			}
-			if delta += t.fineOf(to.bin, &to.need, &none) - t.fine[to.bin]; delta <= best.delta {
-				consider(move{a: j, b: -1, ka: int32(k), delta: delta}, t.held[j][k] > t.round)
+	for p := range bins {
+		if len(t.member[p]) == 0 {
+			continue
+		}
+		// Who is elsewhere and could be here, by where it is.
+		wants := t.want[p]
+		for n, x := range wants {
+			b := t.now[x.unit].bin
+			t.next[n] = t.first[b]
+			t.first[b] = int32(n)
+		}
+		steps += int64(len(wants))
+		for _, j32 := range t.member[p] {
+			j := int(j32)
+			u := &t.unit[j]
+			from := &t.now[j]
+			leave := t.fineOf(p, &none, &from.need) - t.fine[p] - from.cost
+			steps += int64(len(u.place))
+			for k := range u.place {
+				to := &u.place[k]
+				q := to.bin
+				if q == p {
+					continue
+				}
+				if delta := to.cost + leave; delta-t.fine[q] <= best.delta {
+					if delta += t.fineOf(q, &to.need, &none) - t.fine[q]; delta <= best.delta {
+						consider(move{a: j, b: -1, ka: int32(k), delta: delta}, t.held[j][k] > t.round)
+					}
+				}
+				if q < p {
+					continue
+				}
+				base := to.cost - from.cost - t.fine[p] - t.fine[q]
+				for n := t.first[q]; n >= 0; n = t.next[n] {
+					steps++
+					i, ki := int(wants[n].unit), wants[n].place
+					other, toI := &t.now[i], &t.unit[i].place[ki]
+					delta := base + toI.cost - other.cost
+					if delta > best.delta {
+						continue
+					}
+					if delta += t.fineOf(p, &toI.need, &from.need); delta > best.delta {
+						continue
+					}
+					if delta += t.fineOf(q, &to.need, &other.need); delta <= best.delta {
+						held := t.held[j][k] > t.round || t.held[i][ki] > t.round
+						consider(move{a: j, b: i, ka: int32(k), kb: ki, delta: delta}, held)
+					}
+				}
 			}
 		}
-		steps += int64(len(u.place))
-		slots := t.slot[j*bins : (j+1)*bins]
-		for _, i32 := range t.active[:n] {
-			i := int(i32)
-			other := &t.now[i]
-			kj := slots[other.bin]
-			if kj < 0 || other.bin == from.bin {
-				continue
-			}
-			ki := t.slot[i*bins+int(from.bin)]
-			if ki < 0 {
-				continue
-			}
-			toJ, toI := &u.place[kj], &t.unit[i].place[ki]
-			delta := toJ.cost - from.cost + toI.cost - other.cost - t.fine[from.bin] - t.fine[other.bin]
-			if delta > best.delta {
-				continue
-			}
-			if delta += t.fineOf(from.bin, &toI.need, &from.need); delta > best.delta {
-				continue
-			}
-			if delta += t.fineOf(other.bin, &toJ.need, &other.need); delta <= best.delta {
-				held := t.held[j][kj] > t.round || t.held[i][ki] > t.round
-				consider(move{a: j, b: i, ka: int32(kj), kb: int32(ki), delta: delta}, held)
-			}
+		for _, x := range wants {
+			t.first[t.now[x.unit].bin] = -1
 		}
-		steps += int64(n) / 2
 	}
 	return best, steps
 }
