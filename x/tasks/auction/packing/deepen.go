@@ -8,7 +8,7 @@ import "slices"
 type deepen struct {
 	x      *subset
 	w      *meter
-	order  []int32 // bins that a unit may be in
+	order  []int32 // bins that an active unit may be in
 	clock  int64
 	change []int64               // per bin: the last change
 	passed [subsetMost + 1]int64 // per size: when the last complete pass began
@@ -23,10 +23,10 @@ const (
 	kickNodes  = 20_000
 	noiseMost  = int64(1) << 50
 	noisePart  = 4 // of the loss of the subset, per place
-	nearPart   = 8 // of the loss of the best: how much worse an allocation may be to go on from
+	nearPart   = 4 // of the loss of the best: how much worse an allocation may be to go on from
 )
 
-// run goes on until the budget ends or the best allocation meets the floor.
+// deepen searches until the budget ends or the best allocation meets the floor.
 func (t *tabu) deepen(floor int64, w *meter) {
 	if len(t.price) > deepenBins || len(t.active) == 0 {
 		return
