@@ -23,7 +23,7 @@ const (
 	kickNodes  = 20_000
 	noiseMost  = int64(1) << 50
 	noisePart  = 4 // of the loss of the subset, per place
-	nearPart   = 4 // of the loss of the best: how much worse an allocation may be to go on from
+	nearPart   = 2 // of the loss of the best: how much worse an allocation may be to go on from
 )
 
 // deepen searches until the budget ends or the best allocation meets the floor.
