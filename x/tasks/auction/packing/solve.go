@@ -1,7 +1,5 @@
 package packing
 
-import "slices"
-
 // Options steer one Solve.
 type Options struct {
 	// MaxSteps bounds the search: edges looked at and moves tried, never time. What is fixed (one look at every
@@ -166,21 +164,42 @@ func (r *run) primal(d *classDual, w *meter) {
 }
 
 // walks runs tabu searches from the best allocation, with all places that may matter and with a part of them in
-// turn: a narrow search is deeper, a wide one sees more.
+// turn: a narrow search is deeper, a wide one sees more. Where bins are few, each is followed by a longer search
+// over subsets of bins, which finds most of what can still be found.
 func (r *run) walks(w *meter) {
-	const leastWalk = 1_000 // rounds of one search
-
+	const (
+		leastWalk = 1_000 // rounds of one tabu search, a quarter of it where subsets follow
+		slices    = 16    // tabu searches in a large budget, four times as many where subsets follow
+		deepTimes = 7     // what a search over subsets may take, in tabu searches
+	)
 	narrow := [...]int64{1, 8, 12, 6, 16, 10, 4, 20}
-	slice := max(scanSteps(int64(len(r.value)))*leastWalk, w.left/(2*int64(len(narrow))))
-	for k := 0; w.left > 0 && r.best.Welfare < r.best.Bound; k++ {
-		gap := min(r.best.Bound-r.best.Welfare, MaxMoney)
-		count := slices.Clone(r.best.Count)
-		t := newTabu(r.market, r.best.Price, count, gap<<PriceBits/narrow[k%len(narrow)])
-		one := meter{left: min(slice, w.left)}
-		t.run(t.cost-gap<<tabuShift, &one)
-		if !w.spend(max(1, one.used)) || (one.used == 0 && k >= len(narrow)) {
-			return
-		}
-		r.offer(t.count())
+	slice := max(scanSteps(int64(len(r.value)))*leastWalk, w.left/slices)
+	deep := len(r.p.Bins) <= deepenBins
+	if deep {
+		slice = min(slice, w.left)/4 + 1
 	}
+	for k := 0; w.left > 0 && r.best.Welfare < r.best.Bound; k++ {
+		before := w.used
+		r.walk(narrow[k%len(narrow)], slice, w, (*tabu).run)
+		if deep && w.left > 0 {
+			r.walk(1, slice*deepTimes, w, (*tabu).deepen)
+		}
+		if w.used == before {
+			w.spend(1)
+			if k >= len(narrow) {
+				return
+			}
+		}
+	}
+}
+
+// walk runs one search of at most so many steps from the best allocation, over the places that lose up to a part
+// of the gap.
+func (r *run) walk(part, steps int64, w *meter, search func(t *tabu, floor int64, w *meter)) {
+	gap := min(r.best.Bound-r.best.Welfare, MaxMoney)
+	t := newTabu(r.market, r.best.Price, r.best.Count, gap<<PriceBits/part)
+	one := meter{left: min(steps, w.left)}
+	search(t, t.cost-gap<<tabuShift, &one)
+	w.spend(one.used)
+	r.offer(t.count())
 }

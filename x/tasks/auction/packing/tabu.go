@@ -12,27 +12,29 @@ import (
 // Places worth trying per shard are the few that lose least under the market's prices. The bin after the last
 // stands for not being placed; it costs the shard's value.
 type tabu struct {
-	m       *market
-	v       []int64 // per class, from prices
-	price   []Vector
-	unit    []unit
-	active  []int32  // units with more than one bin to be in
-	at      []int32  // per unit: index into its places
-	now     []place  // per unit: the place it is at
-	slot    []int16  // per unit and bin: index into its places, or -1
-	fine    []int64  // per bin: what its overload costs now
-	free    []Vector // per bin, below zero where overloaded
-	alpha   []Vector // price of overload per bin and scaled unit
-	scale   [MaxResources]uint
-	held    [][]int64 // per unit and place: the round until which it is not entered
-	cost    int64     // of the current allocation, without overload, tabuShift fractional bits
-	least   int64     // cost of the best feasible allocation
-	best    []int32   // its places
-	over    int       // bins overloaded
-	round   int64
-	since   int64 // round of the last improvement
-	inside  int   // rounds in a row without overload
-	outside int   // rounds in a row with overload
+	m      *market
+	price  []Vector
+	unit   []unit
+	active []int32  // units with more than one bin to be in
+	at     []int32  // per unit: index into its places
+	now    []place  // per unit: the place it is at
+	fine   []int64  // per bin: what its overload costs now
+	free   []Vector // per bin, below zero where overloaded
+	alpha  []Vector // price of overload per bin and scaled unit
+	scale  [MaxResources]uint
+	held   [][]int64 // per unit and place: the round until which it is not entered
+	member [][]int32 // per bin: active units there
+	pos    []int32   // per unit: index into the members of its bin
+	want   [][]want  // per bin: active units with a place there
+	first  []int32   // scratch of scan, all -1 between scans: per bin the head of a list of wants
+	next   []int32   // and the links of the lists
+	cost   int64     // of the current allocation, without overload, tabuShift fractional bits
+	least  int64     // cost of the best feasible allocation
+	best   []int32   // its places
+	over   int       // bins overloaded
+	round  int64
+	since  int64 // round of the last improvement
+	inside int   // rounds in a row without overload
 }
 
 type unit struct {
@@ -70,7 +72,7 @@ func scanSteps(units int64) int64 { return units*(tabuPlaces+1) + units*units/4 
 // class is left out; with slack at least bound - welfare no better allocation is lost by that.
 func newTabu(m *market, price []Vector, count []int64, slack int64) *tabu {
 	t := &tabu{
-		m: m, price: price, v: make([]int64, m.classes), free: append(slices.Clone(m.p.Bins), Vector{}),
+		m: m, price: price, free: append(slices.Clone(m.p.Bins), Vector{}),
 		alpha: make([]Vector, len(m.p.Bins)+1),
 	}
 	for r := range t.scale {
@@ -88,6 +90,7 @@ func newTabu(m *market, price []Vector, count []int64, slack int64) *tabu {
 	for c := range m.classes {
 		t.addClass(int32(c), count, slack)
 	}
+	t.listMembers()
 	t.best = slices.Clone(t.at)
 	t.fine = make([]int64, len(t.free))
 	t.least = t.cost
@@ -97,6 +100,26 @@ func newTabu(m *market, price []Vector, count []int64, slack int64) *tabu {
 		}
 	}
 	return t
+}
+
+// listMembers fills the lists by bin, of active units.
+func (t *tabu) listMembers() {
+	t.member, t.want = make([][]int32, len(t.free)), make([][]want, len(t.free))
+	t.pos = make([]int32, len(t.unit))
+	for _, j := range t.active {
+		b := t.now[j].bin
+		t.pos[j] = int32(len(t.member[b]))
+		t.member[b] = append(t.member[b], j)
+		for k := range t.unit[j].place {
+			b := t.unit[j].place[k].bin
+			t.want[b] = append(t.want[b], want{j, int32(k)})
+		}
+	}
+	t.first = make([]int32, len(t.free))
+	for b := range t.first {
+		t.first[b] = -1
+	}
+	t.next = make([]int32, len(t.unit))
 }
 
 // addClass makes the units of a class, each where count has it; those without an edge of count are not placed.
@@ -126,14 +149,8 @@ func (t *tabu) addClass(c int32, count []int64, slack int64) {
 	})
 	for k, value := range m.value[m.valueAt[c]:m.valueAt[c+1]] {
 		u := unit{class: c}
-		first := len(t.slot)
-		for range len(m.p.Bins) + 1 {
-			t.slot = append(t.slot, -1)
-		}
-		slot := t.slot[first:]
 		add := func(bin, edge int32, cost int64, need Vector) {
-			if slot[bin] < 0 {
-				slot[bin] = int16(len(u.place))
+			if !slices.ContainsFunc(u.place, func(p place) bool { return p.bin == bin }) {
 				u.place = append(u.place, place{bin, edge, cost << tabuShift, need})
 			}
 		}
@@ -214,82 +231,15 @@ func (t *tabu) enter(j int, k int32) {
 			t.over--
 		}
 	}
+	was, now := t.member[from.bin], t.pos[j]
+	last := was[len(was)-1]
+	was[now], t.pos[last] = last, now
+	t.member[from.bin] = was[:len(was)-1]
+	t.pos[j] = int32(len(t.member[to.bin]))
+	t.member[to.bin] = append(t.member[to.bin], int32(j))
 	// Not back there for a while.
 	t.held[j][t.at[j]] = t.round + 3 + int64(t.m.draw(3))
 	t.at[j], t.now[j] = k, *to
-}
-
-// move is a step under consideration: unit a to place ka and, when b is not negative, unit b to place kb.
-type move struct {
-	a, b   int
-	ka, kb int32
-	delta  int64
-}
-
-// scan returns the best move that is not held, or held but leads to a new best. A move whose costs alone are
-// worse than the best so far, all fines of its bins forgiven, is not looked at closer.
-func (t *tabu) scan() (best move, steps int64) {
-	var none Vector
-	best = move{a: -1, b: -1, delta: 1 << 62}
-	ties := 0
-	bins := len(t.free)
-	for b := range t.fine {
-		t.fine[b] = t.fineOf(int32(b), &none, &none)
-	}
-	consider := func(x move, held bool) {
-		if held && (t.over != 0 || t.cost+x.delta >= t.least) {
-			return
-		}
-		if x.delta < best.delta {
-			best, ties = x, 1
-		} else if ties++; t.m.draw(ties) == 0 {
-			best = x
-		}
-	}
-	for n, j32 := range t.active {
-		j := int(j32)
-		u := &t.unit[j]
-		from := &t.now[j]
-		leave := t.fineOf(from.bin, &none, &from.need) - t.fine[from.bin] - from.cost
-		for k := range u.place {
-			to := &u.place[k]
-			delta := to.cost + leave
-			if to.bin == from.bin || delta-t.fine[to.bin] > best.delta {
-				continue
-			}
-			if delta += t.fineOf(to.bin, &to.need, &none) - t.fine[to.bin]; delta <= best.delta {
-				consider(move{a: j, b: -1, ka: int32(k), delta: delta}, t.held[j][k] > t.round)
-			}
-		}
-		steps += int64(len(u.place))
-		slots := t.slot[j*bins : (j+1)*bins]
-		for _, i32 := range t.active[:n] {
-			i := int(i32)
-			other := &t.now[i]
-			kj := slots[other.bin]
-			if kj < 0 || other.bin == from.bin {
-				continue
-			}
-			ki := t.slot[i*bins+int(from.bin)]
-			if ki < 0 {
-				continue
-			}
-			toJ, toI := &u.place[kj], &t.unit[i].place[ki]
-			delta := toJ.cost - from.cost + toI.cost - other.cost - t.fine[from.bin] - t.fine[other.bin]
-			if delta > best.delta {
-				continue
-			}
-			if delta += t.fineOf(from.bin, &toI.need, &from.need); delta > best.delta {
-				continue
-			}
-			if delta += t.fineOf(other.bin, &toJ.need, &other.need); delta <= best.delta {
-				held := t.held[j][kj] > t.round || t.held[i][ki] > t.round
-				consider(move{a: j, b: i, ka: int32(kj), kb: int32(ki), delta: delta}, held)
-			}
-		}
-		steps += int64(n) / 2
-	}
-	return best, steps
 }
 
 // run walks until the budget ends or until the best allocation meets the floor.
@@ -310,13 +260,13 @@ func (t *tabu) run(floor int64, w *meter) {
 			}
 		}
 		if t.over == 0 {
-			t.inside, t.outside = t.inside+1, 0
+			t.inside++
 			if t.cost < t.least {
 				t.least, t.since = t.cost, t.round
 				copy(t.best, t.at)
 			}
 		} else {
-			t.inside, t.outside = 0, t.outside+1
+			t.inside = 0
 		}
 		t.adapt()
 		if t.round-t.since > stale {
