@@ -20,6 +20,10 @@ help: ## list the targets
 demo: ## a real job from wallet to payout on this machine (DRIVER=wasm needs no root and no packages)
 	@DRIVER=$(DRIVER) bash scripts/demo.sh
 
+.PHONY: demo-again
+demo-again: ## the demo, cut off by Ctrl-C in the middle, must leave nothing and run again
+	@DRIVER=$(DRIVER) bash scripts/demo-again.sh
+
 .PHONY: test
 test: build ## every test
 	@bash scripts/test.sh
@@ -31,7 +35,7 @@ build: ## the three binaries into build/
 
 .PHONY: size
 size: build ## sizes of the stripped binaries
-	@for b in nexarad nexcore nexgate; do printf '%-8s %6.1f MB\n' $$b "$$(echo "scale=3; $$(stat -c %s $(BUILD)/$$b)/1000000" | bc)"; done
+	@for b in nexarad nexcore nexgate; do printf '%-8s %6.1f MB\n' $$b "$$(stat -c %s $(BUILD)/$$b | awk '{print $$1/1000000}')"; done
 
 .PHONY: cross
 cross: ## nexcore for every platform it runs on
@@ -47,6 +51,10 @@ bench: ## the figures of docs/bench.md as JSON, with the machine described
 .PHONY: lab
 lab: ## the market lab: policies of clearing against each other on a cluster trace, tables and plots in build/lab
 	$(GO) run ./testutil/lab/cmd/marketlab -data $(LAB_DATA) -out $(BUILD)/lab
+
+.PHONY: race
+race: ## the daemon's rooms under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $$($(GO) list ./node/... | grep -v -e driver/containerd -e driver/wasm -e drivertest)
 
 .PHONY: lint
 lint: ## linters, formatting

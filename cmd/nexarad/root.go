@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"cosmossdk.io/log/v2"
@@ -129,11 +130,36 @@ func prepare(cmd *cobra.Command, clientCtx client.Context) error {
 	if err := client.SetCmdClientContextHandler(clientCtx, cmd); err != nil {
 		return err
 	}
+	if err := gasDefaults(cmd); err != nil {
+		return err
+	}
 	if err := ensureCometConfig(clientCtx.HomeDir); err != nil {
 		return err
 	}
 	template, settings := appConfigTemplate()
 	return server.InterceptConfigsPreRunHandler(cmd, template, settings, cometConfig(app.BlockTime))
+}
+
+// gasDefaults makes a transaction simulate for its gas and pay the least price that nodes take, where neither flags
+// nor variables say otherwise: without them no example of the help would be accepted.
+func gasDefaults(cmd *cobra.Command) error {
+	f := cmd.Flags()
+	given := func(name string) bool {
+		flag := f.Lookup(name)
+		_, inEnv := os.LookupEnv(app.EnvPrefix + "_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
+		return flag == nil || flag.Changed || inEnv
+	}
+	var errs []error
+	if !given(flags.FlagGasPrices) && !given(flags.FlagFees) {
+		errs = append(errs, f.Lookup(flags.FlagGasPrices).Value.Set(app.MinGasPrices))
+	}
+	if offline, _ := f.GetBool(flags.FlagOffline); !offline && !given(flags.FlagGas) {
+		errs = append(errs, f.Lookup(flags.FlagGas).Value.Set(flags.GasFlagAuto))
+		if !given(flags.FlagGasAdjustment) {
+			errs = append(errs, f.Lookup(flags.FlagGasAdjustment).Value.Set("1.4"))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // find returns the command at a path of names below root, such as "tx tasks".

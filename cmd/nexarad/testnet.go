@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,8 @@ const (
 	flagAPIPort         = "api-port"
 	flagGRPCPort        = "grpc-port"
 	flagPortStep        = "port-step"
+	flagGateway         = "gateway"
+	flagStart           = "start"
 )
 
 const (
@@ -50,6 +53,7 @@ type testnetConfig struct {
 	BlockTime    time.Duration
 	MinGasPrices string
 	Override     []byte
+	Gateways     [][]byte // compressed public keys whose custody receipts count
 	Fund         []fundedAccount
 	Ports        ports
 	PortStep     int
@@ -99,14 +103,16 @@ func testnetCommand(enc app.Encoding) *cobra.Command {
 		Short: "Write the files of a network on this machine",
 		Long: `Write the homes of a network of validators on this machine: keys, settings and one genesis.
 
-Nodes listen on the loopback address only, each with the usual ports moved up by --port-step. Nothing is
-started: run "nexarad start --home DIR/nodeN" for each. Accounts named with --fund have their key in
+Nodes listen on the loopback address only, each with the usual ports moved up by --port-step. With --start
+every node runs as a process of its own until Ctrl-C; else run "nexarad start --home DIR/nodeN" for each. Accounts named with --fund have their key in
 node0's keyring, which by default is the unencrypted one meant for tests.
 
 --genesis-override names a file with a JSON merge patch of the genesis' app_state, such as
   {"gov": {"params": {"voting_period": "60s"}}}`,
 		Example: `  nexarad testnet --validators 1 --output-dir ./net --fund alice=1000NEX
   nexarad testnet --validators 3 --block-time 500ms --fund alice=1000NEX --fund bob=2.5NEX --output json
+  nexarad testnet --validators 3 --start
+  nexarad testnet --gateway 02f1... --fund alice=1000NEX   # the key that nexgate init prints
   nexarad testnet --genesis-override ./genesis.patch.json`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{noHome: ""},
@@ -119,7 +125,13 @@ node0's keyring, which by default is the unencrypted one meant for tests.
 			if err != nil {
 				return err
 			}
-			return printReport(cmd, report, showTestnet)
+			if err := printReport(cmd, report, showTestnet); err != nil {
+				return err
+			}
+			if start, _ := cmd.Flags().GetBool(flagStart); start {
+				return startTestnet(cmd.Context(), report, cmd.ErrOrStderr())
+			}
+			return nil
 		},
 	}
 	f := cmd.Flags()
@@ -131,6 +143,8 @@ node0's keyring, which by default is the unencrypted one meant for tests.
 	f.String(server.FlagMinGasPrices, app.MinGasPrices, "the least price per unit of gas")
 	f.StringArray(flagFund, nil, "an account to make, NAME=AMOUNT, such as alice=1000NEX; may be repeated")
 	f.String(flagGenesisOverride, "", "a file with a JSON merge patch of app_state")
+	f.StringArray(flagGateway, nil, "hex public key of a gateway whose receipts count; may be repeated")
+	f.Bool(flagStart, false, "start every node and run until Ctrl-C")
 	f.Int(flagP2PPort, 26656, "node0's peer-to-peer port")
 	f.Int(flagRPCPort, 26657, "node0's CometBFT RPC port")
 	f.Int(flagAPIPort, 1317, "node0's REST port")
@@ -162,6 +176,14 @@ func readTestnetConfig(cmd *cobra.Command) (testnetConfig, error) {
 			return testnetConfig{}, err
 		}
 		cfg.Fund = append(cfg.Fund, account)
+	}
+	gateways, _ := f.GetStringArray(flagGateway)
+	for _, s := range gateways {
+		key, err := hex.DecodeString(s)
+		if err != nil {
+			return testnetConfig{}, fmt.Errorf("%w: --%s: %w", errTestnet, flagGateway, err)
+		}
+		cfg.Gateways = append(cfg.Gateways, key)
 	}
 	if path, _ := f.GetString(flagGenesisOverride); path != "" {
 		patch, err := readLimited(path, maxOverrideBytes)

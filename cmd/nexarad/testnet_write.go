@@ -192,6 +192,15 @@ func (w *testnetWriter) writeGenesis(ctx context.Context) error {
 	if state[banktypes.ModuleName], err = w.enc.Codec.MarshalJSON(&bank); err != nil {
 		return fmt.Errorf("encode the balances: %w", err)
 	}
+	if len(w.cfg.Gateways) > 0 {
+		patch, err := json.Marshal(map[string]any{"tasks": map[string]any{"params": map[string]any{"gateways": w.cfg.Gateways}}})
+		if err != nil {
+			return fmt.Errorf("--%s: %w", flagGateway, err)
+		}
+		if state, err = state.Patch(patch); err != nil {
+			return fmt.Errorf("--%s: %w", flagGateway, err)
+		}
+	}
 	if len(w.cfg.Override) > 0 {
 		if state, err = state.Patch(w.cfg.Override); err != nil {
 			return fmt.Errorf("--%s: %w", flagGenesisOverride, err)

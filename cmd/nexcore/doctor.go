@@ -187,7 +187,7 @@ func (d *doctor) clock(ctx context.Context, c *chain.Client) {
 
 func (d *doctor) registration(ctx context.Context, c *chain.Client, k *key.Key) {
 	n, err := c.NexCoreByNode(ctx, k.Address())
-	register := "nexarad tx nexcore register " + d.home.Register() + " --bond 10000000 --from <operator>"
+	register := "nexarad tx nexcore register " + d.home.Register() + " --from <operator>"
 	switch {
 	case errors.Is(err, chain.ErrNotFound):
 		d.say(levelFail, "registered", register, "the chain knows no NexCore with key %s", k.Address())

@@ -35,7 +35,7 @@ func (m *Main) initCommand() *cobra.Command {
 		Long: `Makes the home folder with the hot node key, the key of the IPFS node and config.yaml, measures cores, memory,
 disk, GPUs and speed, and writes register.json. The operator registers with it:
 
-  nexarad tx nexcore register ~/.nexcore/register.json --bond 10000000 --from operator
+  nexarad tx nexcore register ~/.nexcore/register.json --from operator
 
 That also grants the node key an allowance for gas. The operator's own key is never needed on this machine.`,
 		Example: `  nexcore init --operator nexa1... --region eu-west
@@ -159,7 +159,7 @@ func (m *Main) makeHome(ctx context.Context, cfg provider.Config) error {
 	for _, w := range machine.Warnings {
 		m.printf("warning    %s\n", w)
 	}
-	m.printf("\nNow the operator registers it, which also pays for its gas:\n\n  nexarad tx nexcore register %s --bond 10000000 --from <operator>\n\nThen: nexcore doctor --home %s && nexcore start --home %s\n",
+	m.printf("\nNow the operator registers it, which also pays for its gas:\n\n  nexarad tx nexcore register %s --from <operator>\n\nThen: nexcore doctor --home %s && nexcore start --home %s\n",
 		h.Register(), m.home, m.home)
 	return nil
 }

@@ -57,7 +57,7 @@ func (m *Main) Run(ctx context.Context) error {
 delivers the results. A machine is set up in four steps:
 
   nexcore init --operator nexa1... --region eu-west     makes keys, configuration and register.json
-  nexarad tx nexcore register ~/.nexcore/register.json --bond 10000000 --from operator
+  nexarad tx nexcore register ~/.nexcore/register.json --from operator
   nexcore doctor                                         checks everything, with hints
   nexcore start                                          offers and runs until interrupted`,
 		SilenceUsage: true, SilenceErrors: true,

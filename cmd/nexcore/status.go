@@ -44,7 +44,7 @@ func (m *Main) drainCommand() *cobra.Command {
 		Long: `Tells the chain that this NexCore takes no new leases and withdraws its offer. Leases it holds are finished.
 "nexcore status" shows when none is left. The operator allows new leases again with:
 
-  nexarad tx nexcore drain NEXCORE false --from operator`,
+  nexarad tx nexcore drain NEXCORE --drain=false --from operator`,
 		Example: `  nexcore drain && nexcore status`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -24,7 +24,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var b bench
-	only := flag.String("only", "", "comma-separated sections (default all): size, latency, wasm, containers, overhead, chain, arrays, idle, memory, clearing")
+	only := flag.String("only", "", "comma-separated sections (default all): size, latency, wasm, containers, overhead, chain, arrays, idle, memory, endblock, clearing")
 	flag.StringVar(&b.bin, "bin", "build", "folder with nexarad, nexcore and nexgate")
 	flag.IntVar(&b.containerShards, "container-shards", 200, "shards of the containers section")
 	flag.StringVar(&b.containerCPU, "container-cpu", "10m", "share of a core of each of its shards")
@@ -73,7 +73,8 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	b.out = map[string]any{"machine": machine(), "time": time.Now().UTC().Format(time.RFC3339)}
+	var failed error
+	b.out = map[string]any{"machine": machine(b.dir), "time": time.Now().UTC().Format(time.RFC3339)}
 	for _, s := range []section{
 		{"size", b.size},
 		{"latency", b.latency},
@@ -84,6 +85,7 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 		{"arrays", b.arrays},
 		{"idle", b.idle},
 		{"memory", b.memory},
+		{"endblock", b.endblock},
 		{"clearing", b.clearing},
 	} {
 		if only != "" && !strings.Contains(","+only+",", ","+s.name+",") {
@@ -91,31 +93,19 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 		}
 		fmt.Fprintln(os.Stderr, "bench:", s.name)
 		figures, err := s.run(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil { // the other figures are worth having
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", s.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", s.name, err))
+			figures = map[string]any{"error": err.Error()}
 		}
 		b.out[s.name] = figures
 	}
 	enc := json.NewEncoder(os.Stdout)
 	enc.SetIndent("", "  ")
-	return enc.Encode(b.out)
-}
-
-// machine describes what the figures were measured on.
-func machine() map[string]any {
-	m := map[string]any{"cores": runtime.NumCPU(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH}
-	if bz, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for _, line := range strings.Split(string(bz), "\n") {
-			if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
-				m["cpu"] = strings.TrimSpace(v)
-				break
-			}
-		}
-	}
-	if bz, err := os.ReadFile("/proc/loadavg"); err == nil {
-		m["loadavg_at_start"] = strings.TrimSpace(string(bz))
-	}
-	return m
+	return errors.Join(enc.Encode(b.out), failed)
 }
 
 // size is the stripped binaries, in bytes.

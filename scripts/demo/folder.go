@@ -36,7 +36,11 @@ func (d *demo) folder() (func() error, error) {
 		lock.Close()
 		return nil, fmt.Errorf("another demo runs in %s", d.dir)
 	}
-	// What a demo that was killed left running is ended by the daemons' own start; its mounts and files go here.
+	// What a demo that was killed left running ends here, and its mounts and files go.
+	if err := endStrays(d.dir); err != nil {
+		lock.Close()
+		return nil, err
+	}
 	unmount(d.dir)
 	for _, name := range []string{"world", "results"} {
 		if err := os.RemoveAll(filepath.Join(d.dir, name)); err != nil {
@@ -76,14 +80,6 @@ func unmount(dir string) {
 
 // mntDetach lets a busy mount go when its last user does.
 const mntDetach = 2
-
-// litter names mounts below a folder that could not be cleared.
-func litter(dir string) error {
-	if left := mountsBelow(dir); len(left) > 0 {
-		return fmt.Errorf("mounts left behind: %s", strings.Join(left, ", "))
-	}
-	return nil
-}
 
 // daemon is a containerd of the demo's own.
 type daemon struct {

@@ -59,20 +59,10 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 			},
 		},
 		Tx: &autocliv1.ServiceCommandDescriptor{
-			Service: msgService,
+			Service:              msgService,
+			EnhanceCustomCommand: true,
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
-				{
-					RpcMethod: "Register", Use: "register", Short: "Bring a NexCore into the market",
-					Long: "Bring a NexCore into the market. node-pubkey and node-proof come from the daemon of that machine: the proof is the " +
-						"node key's signature over chain id, operator and key. spec is JSON or the name of a file that ends in .json. The bond is in micro-NEX.",
-					Example: example("%s tx nexcore register --node-pubkey $PUBKEY_HEX --node-proof $PROOF_HEX --spec spec.json --bond 100000000 --from operator"),
-					FlagOptions: map[string]*autocliv1.FlagOptions{
-						"node_pubkey": {Name: "node-pubkey", Usage: "compressed secp256k1 hot key: hex, base64 or a file"},
-						"node_proof":  {Name: "node-proof", Usage: "signature of the hot key, R||S: hex, base64 or a file"},
-						"spec":        {Name: "spec", Usage: "what the NexCore says about itself: JSON or FILE.json"},
-						"bond":        {Name: "bond", Usage: "first bond in micro-NEX"},
-					},
-				},
+				{RpcMethod: "Register", Skip: true}, // own command: reads what `nexcore init` wrote
 				{
 					RpcMethod: "Update", Use: "update [nexcore-id] [spec]", Short: "Replace what a NexCore says about itself",
 					Example: example("%s tx nexcore update 1 spec.json --from operator"), PositionalArgs: arg("nexcore_id", "spec"),

@@ -55,7 +55,7 @@ func TestCommands(t *testing.T) {
 	require.NoError(t, os.WriteFile("params.json", []byte(`{"min_bond":"1"}`), 0o600))
 	replace := strings.NewReplacer("$PUBKEY_HEX", strings.Repeat("02", 33), "$PROOF_HEX", strings.Repeat("ab", 64))
 
-	for path, want := range map[string]int{"query": 5, "tx": 8} {
+	for path, want := range map[string]int{"query": 5, "tx": 7} {
 		group, _, err := root.Find([]string{path, types.ModuleName})
 		require.NoError(t, err)
 		require.Len(t, group.Commands(), want, "%s commands", path)

@@ -45,13 +45,19 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 			EnhanceCustomCommand: true,
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
 				{RpcMethod: "Submit", Skip: true}, // own command: reads job.yaml
-				{RpcMethod: "UpdateParams", Skip: true},
+				{RpcMethod: "UpdateParams", Use: "update-params-proposal PARAMS", Short: "Propose new parameters, all of them, as JSON or FILE.json", Example: "nexarad tx tasks update-params-proposal params.json --from proposer", PositionalArgs: args("params"), GovProposal: true},
 				{RpcMethod: "Deliver", Skip: true}, // made by the daemon alone
-				{RpcMethod: "PostOffer", Skip: true},
+				{
+					RpcMethod: "PostOffer", Use: "post-offer ASK CAPACITY", Short: "Replace the standing offer (hot node key); the daemon does this by itself",
+					Long: "Replace the standing offer. ASK is anex per unit and second, CAPACITY the whole vector offered; each is JSON or the name of a file that " +
+						"ends in .json. A changed ask is in force ask_delay blocks later.",
+					Example:        "nexarad tx tasks post-offer ask.json capacity.json --runtimes wasm --max-run-seconds 3600 --from node",
+					PositionalArgs: args("ask", "capacity"),
+				},
 				{RpcMethod: "TopUp", Use: "top-up JOB LIMIT", Short: "Raise the limit per shard (micro-NEX) of shards not yet leased", Example: "nexarad tx tasks top-up 1 60000 --from alice", PositionalArgs: args("job_id", "limit")},
 				{RpcMethod: "Cancel", Use: "cancel JOB", Short: "Cancel a job; running shards are paid in full", Example: "nexarad tx tasks cancel 1 --from alice", PositionalArgs: args("job_id")},
 				{RpcMethod: "Acknowledge", Use: "acknowledge LEASE...", Short: "Acknowledge leases (hot node key)", Example: "nexarad tx tasks acknowledge 7 8 --from node", PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "lease_ids", Varargs: true}}},
-				{RpcMethod: "Decline", Use: "decline LEASE REASON", Short: "Decline a lease (hot node key)", Example: "nexarad tx tasks decline 7 decline-reason-no-capacity --from node", PositionalArgs: args("lease_id", "reason")},
+				{RpcMethod: "Decline", Use: "decline LEASE REASON", Short: "Decline a lease (hot node key)", Example: "nexarad tx tasks decline 7 no-capacity --from node", PositionalArgs: args("lease_id", "reason")},
 				{RpcMethod: "RefreshOffer", Use: "refresh-offer", Short: "Keep the standing offer standing (hot node key)", Example: "nexarad tx tasks refresh-offer --from node"},
 				{RpcMethod: "WithdrawOffer", Use: "withdraw-offer", Short: "Take the standing offer away at once (hot node key)", Example: "nexarad tx tasks withdraw-offer --from node"},
 			},

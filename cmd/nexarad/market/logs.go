@@ -2,6 +2,7 @@ package market
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ func logsCommand() *cobra.Command {
 		Use:   "logs JOB",
 		Short: "Print a shard's log, live while it runs",
 		Long: `Prints what a shard wrote to standard output and error. A running shard is read live from its NexCore
-through the gateway, a delivered one from its result.`,
+through the gateway, a delivered one from its result. With --output json each piece is one line {"job", "shard", "text"}.`,
 		Example: `  nexarad job logs 1 --shard 3
   nexarad job logs 1 --shard 3 --follow`,
 		Args: cobra.ExactArgs(1),
@@ -52,6 +53,10 @@ func runLogs(cmd *cobra.Command, args []string) error {
 	follow, _ := cmd.Flags().GetBool("follow")
 	gateway, _ := cmd.Flags().GetString(flagGateway)
 	queries := types.NewQueryClient(clientCtx)
+	out := cmd.OutOrStdout()
+	if isJSON(clientCtx) {
+		out = &logLines{out: out, job: id, shard: shard}
+	}
 	printed := int64(0)
 	for {
 		v, err := readJob(cmd.Context(), queries, id)
@@ -64,15 +69,19 @@ func runLogs(cmd *cobra.Command, args []string) error {
 		lease := v.leaseOf(shard)
 		switch {
 		case lease != nil && lease.Result != nil:
-			return deliveredLog(cmd.Context(), cmd.OutOrStdout(), gateway, lease, clientCtx.ChainID, shard, printed)
+			return deliveredLog(cmd.Context(), out, gateway, lease, clientCtx.ChainID, shard, printed)
 		case lease != nil && (lease.State == types.LEASE_STATE_ASSIGNED || lease.State == types.LEASE_STATE_ACKNOWLEDGED):
-			n, err := liveLog(cmd.Context(), cmd.OutOrStdout(), gateway, lease.Id, shard, printed)
+			n, err := liveLog(cmd.Context(), out, gateway, lease.Id, shard, printed)
 			printed += n
 			if err != nil && !follow {
 				return err
 			}
 		case !follow || v.Job.EndedHeight > 0:
-			return fmt.Errorf("%w: it is %s", ErrNoLog, v.rangeOf(shard).Reason)
+			reason := "between two states"
+			if r := v.rangeOf(shard); r != nil {
+				reason = r.Reason
+			}
+			return fmt.Errorf("%w: it is %s", ErrNoLog, reason)
 		}
 		if !follow {
 			return nil
@@ -81,6 +90,21 @@ func runLogs(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
+}
+
+// logLines writes each piece of a log as a line of JSON.
+type logLines struct {
+	out   io.Writer
+	job   uint64
+	shard int64
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	err := json.NewEncoder(l.out).Encode(map[string]any{"job": l.job, "shard": l.shard, "text": string(p)})
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // liveLog copies what a running shard printed since offset.

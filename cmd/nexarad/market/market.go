@@ -4,6 +4,7 @@
 package market
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,12 +15,12 @@ import (
 
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/client/flags"
+	"github.com/cosmos/cosmos-sdk/client/input"
 	"github.com/cosmos/cosmos-sdk/client/tx"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	authtx "github.com/cosmos/cosmos-sdk/x/auth/tx"
 
-	"github.com/nexara/nexara/app"
 	"github.com/nexara/nexara/x/tasks/types"
 )
 
@@ -67,25 +68,28 @@ func envOr(name, fallback string) string {
 
 func isJSON(ctx client.Context) bool { return ctx.OutputFormat == flags.OutputFormatJSON }
 
-// send signs and broadcasts messages, waits for their block and returns the result. It simulates for gas
-// unless the flags give some, and asks before signing unless --yes.
+// send signs and broadcasts messages, waits for their block and returns the result. On a terminal it asks before
+// signing unless --yes. With --generate-only or --dry-run it prints what they ask for, sends nothing and returns nil.
 func send(cmd *cobra.Command, clientCtx client.Context, msgs ...sdk.Msg) (*sdk.TxResponse, error) {
 	factory, err := tx.NewFactoryCLI(clientCtx, cmd.Flags())
 	if err != nil {
 		return nil, err
 	}
+	if clientCtx.GenerateOnly || clientCtx.Simulate {
+		return nil, tx.GenerateOrBroadcastTxWithFactory(clientCtx, factory, msgs...)
+	}
 	if factory, err = factory.Prepare(clientCtx); err != nil {
 		return nil, err
 	}
-	if !cmd.Flags().Changed(flags.FlagGas) {
-		_, gas, err := tx.CalculateGas(clientCtx, factory.WithGasAdjustment(1.4), msgs...)
+	if factory.SimulateAndExecute() {
+		_, gas, err := tx.CalculateGas(clientCtx, factory, msgs...)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 		factory = factory.WithGas(gas)
 	}
-	if len(factory.Fees()) == 0 && len(factory.GasPrices()) == 0 {
-		factory = factory.WithGasPrices(app.MinGasPrices)
+	if err := confirm(cmd, clientCtx, factory, msgs); err != nil {
+		return nil, err
 	}
 	builder, err := factory.BuildUnsignedTx(msgs...)
 	if err != nil {
@@ -107,6 +111,30 @@ func send(cmd *cobra.Command, clientCtx client.Context, msgs ...sdk.Msg) (*sdk.T
 	}
 	return included(clientCtx, res.TxHash)
 }
+
+// confirm shows on a terminal what is about to be signed and asks. Scripts are not asked.
+func confirm(cmd *cobra.Command, clientCtx client.Context, factory tx.Factory, msgs []sdk.Msg) error {
+	in, ok := cmd.InOrStdin().(*os.File)
+	if clientCtx.SkipConfirm || !ok || !isTerminal(in) {
+		return nil
+	}
+	for _, msg := range msgs {
+		bz, err := clientCtx.Codec.MarshalInterfaceJSON(msg)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(cmd.ErrOrStderr(), string(bz))
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "gas %d at %s\n", factory.Gas(), factory.GasPrices())
+	yes, err := input.GetConfirmation("sign and send?", bufio.NewReader(in), cmd.ErrOrStderr())
+	if err == nil && !yes {
+		err = ErrNotConfirmed
+	}
+	return err
+}
+
+// ErrNotConfirmed says that whoever was asked said no.
+var ErrNotConfirmed = errors.New("not sent")
 
 // included waits until a transaction is in a block.
 func included(clientCtx client.Context, hash string) (*sdk.TxResponse, error) {
@@ -154,11 +182,11 @@ func attribute(res *sdk.TxResponse, event, key string) string {
 
 // view is all that the commands show of a job.
 type view struct {
-	Job     types.Job          `json:"job"`
-	State   string             `json:"state"`
-	Ranges  []types.ShardRange `json:"shards"`
-	Leases  []types.Lease      `json:"leases"`
-	Payouts []types.Payout     `json:"payouts"`
+	Job     types.Job
+	State   string
+	Ranges  []types.ShardRange
+	Leases  []types.Lease
+	Payouts []types.Payout
 }
 
 // readJob loads a job with everything below it.

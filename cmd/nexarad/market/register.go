@@ -16,6 +16,7 @@ import (
 
 	"github.com/nexara/nexara/x/denom"
 	nexcoretypes "github.com/nexara/nexara/x/nexcore/types"
+	"github.com/nexara/nexara/x/tasks/types"
 )
 
 // NexcoreTxCommand returns `nexarad tx nexcore`; AutoCLI adds the other messages to it.
@@ -30,13 +31,14 @@ func registerCommand() *cobra.Command {
 		Use:   "register REGISTER.json",
 		Short: "Register a NexCore with the file that `nexcore init` wrote, bond for it and pay its gas",
 		Long: `Registers the NexCore described in the file, bonds --bond micro-NEX for it and grants its hot node key an
-allowance for gas (--allowance), all in one transaction signed by the operator.`,
-		Example: `  nexarad tx nexcore register ~/.nexcore/register.json --bond 5000000 --from operator --yes`,
-		Args:    cobra.ExactArgs(1),
-		RunE:    runRegister,
+allowance for gas (--allowance) that is good for a daemon's messages alone, all in one transaction signed by the operator.`,
+		Example: `  nexarad tx nexcore register ~/.nexcore/register.json --from operator
+  nexarad tx nexcore register register.json --bond 200000000 --from operator --yes --output json`,
+		Args: cobra.ExactArgs(1),
+		RunE: runRegister,
 	}
 	flags.AddTxFlagsToCmd(cmd)
-	cmd.Flags().Int64("bond", 1_000_000, "bond in micro-NEX")
+	cmd.Flags().Int64("bond", 0, "bond in micro-NEX (0: the least that the chain takes)")
 	cmd.Flags().Int64("allowance", 10_000_000, "gas allowance for the hot node key in micro-NEX, 0 for none")
 	return cmd
 }
@@ -47,6 +49,13 @@ type registration struct {
 	NodePubkey string          `json:"node_pubkey"` // hex
 	NodeProof  string          `json:"node_proof"`  // hex
 	Spec       json.RawMessage `json:"spec"`        // proto JSON
+}
+
+// daemonMessages are all that a hot node key may spend its operator's gas on.
+var daemonMessages = []string{
+	sdk.MsgTypeURL(&types.MsgPostOffer{}), sdk.MsgTypeURL(&types.MsgRefreshOffer{}), sdk.MsgTypeURL(&types.MsgWithdrawOffer{}),
+	sdk.MsgTypeURL(&types.MsgAcknowledge{}), sdk.MsgTypeURL(&types.MsgDecline{}), sdk.MsgTypeURL(&types.MsgDeliver{}),
+	sdk.MsgTypeURL(&nexcoretypes.MsgDrain{}),
 }
 
 func runRegister(cmd *cobra.Command, args []string) error {
@@ -63,6 +72,13 @@ func runRegister(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}
 	bond, _ := cmd.Flags().GetInt64("bond")
+	if bond == 0 {
+		params, err := nexcoretypes.NewQueryClient(clientCtx).Params(cmd.Context(), &nexcoretypes.QueryParamsRequest{})
+		if err != nil {
+			return err
+		}
+		bond = params.Params.MinBond
+	}
 	msg := &nexcoretypes.MsgRegister{Operator: clientCtx.GetFromAddress().String(), Bond: bond}
 	if file.Operator != "" && file.Operator != msg.Operator {
 		return fmt.Errorf("%s was made for operator %s, but %s signs", args[0], file.Operator, msg.Operator)
@@ -82,16 +98,20 @@ func runRegister(cmd *cobra.Command, args []string) error {
 			return fmt.Errorf("%s: node_pubkey has %d bytes, not %d", args[0], len(msg.NodePubkey), secp256k1.PubKeySize)
 		}
 		node := sdk.AccAddress((&secp256k1.PubKey{Key: msg.NodePubkey}).Address())
-		grant, err := feegrant.NewMsgGrantAllowance(&feegrant.BasicAllowance{
+		limited, err := feegrant.NewAllowedMsgAllowance(&feegrant.BasicAllowance{
 			SpendLimit: sdk.NewCoins(sdk.NewCoin(denom.Base, denom.Anex(allowance))),
-		}, clientCtx.GetFromAddress(), node)
+		}, daemonMessages)
+		if err != nil {
+			return err
+		}
+		grant, err := feegrant.NewMsgGrantAllowance(limited, clientCtx.GetFromAddress(), node)
 		if err != nil {
 			return err
 		}
 		msgs = append(msgs, grant)
 	}
 	res, err := send(cmd, clientCtx, msgs...)
-	if err != nil {
+	if err != nil || res == nil {
 		return err
 	}
 	id := attribute(res, "nexara_nexcore_registered", "nexcore")

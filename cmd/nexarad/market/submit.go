@@ -50,6 +50,13 @@ func runSubmit(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	// What the chain would refuse is refused before anything is uploaded.
+	if int64(spec.Attempts) > int64(params.Params.MaxAttempts) {
+		return fmt.Errorf("%s: attempts: %d is more than the %d that the chain allows", args[0], spec.Attempts, params.Params.MaxAttempts)
+	}
+	if spec.Shards > params.Params.MaxShardsPerJob {
+		return fmt.Errorf("%s: shards: %d is more than the %d that the chain allows", args[0], spec.Shards, params.Params.MaxShardsPerJob)
+	}
 	say := func(format string, a ...any) {
 		if !isJSON(clientCtx) {
 			fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", a...)
@@ -62,19 +69,25 @@ func runSubmit(cmd *cobra.Command, args []string) error {
 	msg := message(spec, up, clientCtx.GetFromAddress().String(), params.Params.BlockMs)
 	say("escrow: %s for each of %d shards, %s in all", denom.String(msg.Limit), msg.Shards, denom.String(msg.Limit*msg.Shards))
 	res, err := send(cmd, clientCtx, msg)
-	if err != nil {
+	if err != nil || res == nil {
 		return err
 	}
 	id, err := strconv.ParseUint(attribute(res, "nexara_job_submitted", "job"), 10, 64)
 	if err != nil {
 		return fmt.Errorf("transaction %s names no job: %w", res.TxHash, err)
 	}
-	if watch, _ := cmd.Flags().GetBool("watch"); watch {
+	watch, _ := cmd.Flags().GetBool("watch")
+	switch {
+	case isJSON(clientCtx):
+		said := map[string]any{"job_id": id, "height": res.Height, "tx_hash": res.TxHash, "spec_cid": msg.SpecCid, "image_cid": msg.ImageCid}
+		if err := printJSON(cmd, said); err != nil || !watch {
+			return err
+		}
+	case watch:
 		say("job %d submitted in block %d", id, res.Height)
-		return watchJob(cmd, clientCtx, id)
 	}
-	if isJSON(clientCtx) {
-		return printJSON(cmd, map[string]any{"job_id": id, "height": res.Height, "tx_hash": res.TxHash, "spec_cid": msg.SpecCid, "image_cid": msg.ImageCid})
+	if watch {
+		return watchJob(cmd, clientCtx, id)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "job %d submitted in block %d\n  nexarad job watch %d\n", id, res.Height, id)
 	return nil

@@ -2,6 +2,7 @@ package market
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,10 +10,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cosmos/gogoproto/proto"
 	"github.com/spf13/cobra"
 
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/client/flags"
+	"github.com/cosmos/cosmos-sdk/codec"
 
 	"github.com/nexara/nexara/x/denom"
 	"github.com/nexara/nexara/x/tasks/lifecycle"
@@ -120,7 +123,7 @@ func watchJob(cmd *cobra.Command, clientCtx client.Context, id uint64) error {
 	}
 }
 
-func isTerminal(w io.Writer) bool {
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
@@ -141,7 +144,7 @@ type screen struct {
 
 func (s *screen) show(v *view) error {
 	if s.json {
-		bz, err := json.Marshal(v)
+		bz, err := v.json()
 		if err != nil || string(bz) == s.last {
 			return err
 		}
@@ -170,6 +173,42 @@ func (s *screen) show(v *view) error {
 	}
 	s.lines = max(s.lines, len(rows))
 	return nil
+}
+
+// json is a view in the JSON of the chain's queries: 64-bit numbers and states are text.
+func (v *view) json() ([]byte, error) {
+	job, err := codec.ProtoMarshalJSON(&v.Job, nil)
+	if err != nil {
+		return nil, err
+	}
+	shards, e1 := list(v.Ranges)
+	leases, e2 := list(v.Leases)
+	payouts, e3 := list(v.Payouts)
+	if err := errors.Join(e1, e2, e3); err != nil {
+		return nil, err
+	}
+	return json.Marshal(struct {
+		Job     json.RawMessage   `json:"job"`
+		State   string            `json:"state"`
+		Shards  []json.RawMessage `json:"shards"`
+		Leases  []json.RawMessage `json:"leases"`
+		Payouts []json.RawMessage `json:"payouts"`
+	}{job, v.State, shards, leases, payouts})
+}
+
+func list[T any, P interface {
+	*T
+	proto.Message
+}](items []T) ([]json.RawMessage, error) {
+	out := make([]json.RawMessage, len(items))
+	for i := range items {
+		bz, err := codec.ProtoMarshalJSON(P(&items[i]), nil)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = bz
+	}
+	return out, nil
 }
 
 // summary is one line about a job.

@@ -140,6 +140,7 @@ func TestLargeBookIsReadAround(t *testing.T) {
 	m.ack(lease)
 	m.deliver(lease, 0, 2)
 	torn2 := m.submit(jobOf(m.Account("bob"), 4, 1_000))
+	m.Advance(2)
 	lease = m.leases(torn2)[0]
 	m.ack(lease)
 	m.deliver(lease, 0, 2) // four pieces of one shard, none of which the only NexCore may run again

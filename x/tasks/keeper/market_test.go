@@ -52,7 +52,7 @@ func newMarket(t network.TB, n int, change func(*types.Params), opts network.Opt
 	}
 	params.Gateways = [][]byte{network.NamedKey("gateway").PubKey().Bytes()}
 	accounts := []string{"alice", "bob", "carol"}
-	for i := range n {
+	for i := range n + 1 { // one more may join later
 		accounts = append(accounts, fmt.Sprintf("op-%d", i), fmt.Sprintf("node-%d", i))
 	}
 	opts.Accounts = accounts
