@@ -79,7 +79,7 @@ type Custodian struct {
 	slots  chan struct{} // requests that fetch
 
 	mu   sync.Mutex
-	busy map[uint64]bool // leases with a request under way
+	busy map[uint64]uint64 // leases with a request under way, and their NexCores
 }
 
 // NewCustodian returns a custodian.
@@ -87,7 +87,7 @@ func NewCustodian(cfg CustodyConfig, k *key.Key, store blob.Store, fetch blob.Fe
 	n := max(cfg.Parallel, 1)
 	return &Custodian{
 		cfg: cfg, key: k, store: store, fetch: fetch, peers: peers, ledger: ledger,
-		asked: make(chan struct{}, 4*n), slots: make(chan struct{}, n), busy: map[uint64]bool{},
+		asked: make(chan struct{}, 4*n), slots: make(chan struct{}, n), busy: map[uint64]uint64{},
 	}
 }
 
@@ -175,7 +175,7 @@ func (c *Custodian) Take(ctx context.Context, req CustodyRequest) (CustodyReceip
 	if err != nil {
 		return none, err
 	}
-	if !c.claim(lease.Id) {
+	if !c.claim(lease) {
 		return none, errBusy
 	}
 	defer c.unclaim(lease.Id)
@@ -285,14 +285,24 @@ func lookUp(ctx context.Context, ledger Ledger, id uint64) (*tasksv1.Lease, *nex
 	return lease, nexcore, err
 }
 
-// claim takes the right to work on a lease: a second request at the same time has nothing to win.
-func (c *Custodian) claim(lease uint64) bool {
+// claim takes the right to work on a lease: a second request at the same time has nothing to win. One NexCore has
+// at most half of the slots, or one whose blocks never come could keep all others from theirs.
+func (c *Custodian) claim(lease *tasksv1.Lease) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.busy[lease] {
+	if _, taken := c.busy[lease.Id]; taken {
 		return false
 	}
-	c.busy[lease] = true
+	own := 0
+	for _, nexcore := range c.busy {
+		if nexcore == lease.NexcoreId {
+			own++
+		}
+	}
+	if own >= max(cap(c.slots)/2, 1) {
+		return false
+	}
+	c.busy[lease.Id] = lease.NexcoreId
 	return true
 }
 

@@ -1,19 +1,18 @@
 package gateway
 
 import (
-	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/ipfs/go-cid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexara/nexara/node/blob"
@@ -27,134 +26,13 @@ import (
 	"github.com/nexara/nexara/x/tasks/verdict"
 )
 
-const testChain = "test-1"
-
-// fakeLedger is a chain of a few records.
-type fakeLedger struct {
-	leases   map[uint64]*tasksv1.Lease
-	nexcores map[uint64]*nexcorev1.NexCore
-	down     error
-}
-
-func (l *fakeLedger) Lease(_ context.Context, id uint64) (*tasksv1.Lease, error) {
-	if x := l.leases[id]; x != nil || l.down != nil {
-		return x, l.down
-	}
-	return nil, fmt.Errorf("%w: lease %d", ErrLease, id)
-}
-
-func (l *fakeLedger) NexCore(_ context.Context, id uint64) (*nexcorev1.NexCore, error) {
-	if x := l.nexcores[id]; x != nil || l.down != nil {
-		return x, l.down
-	}
-	return nil, fmt.Errorf("%w: NexCore %d", ErrLease, id)
-}
-
-// dialled notes what it is asked to connect with.
-type dialled struct {
-	mu   sync.Mutex
-	asks [][]string
-}
-
-func (d *dialled) Connect(_ context.Context, addrs []string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.asks = append(d.asks, addrs)
-	return errors.New("nobody there")
-}
-
-// from fetches from the NexCore's store; gate, when set, is what each fetch waits for.
-type from struct {
-	far, near blob.Store
-	gate      chan struct{}
-	entered   chan struct{}
-}
-
-func (f *from) Fetch(ctx context.Context, root cid.Cid, lim blob.Limits) (blob.Stat, error) {
-	if f.gate != nil {
-		f.entered <- struct{}{}
-		select {
-		case <-f.gate:
-		case <-ctx.Done():
-			return blob.Stat{}, blob.ContextErr(ctx)
-		}
-	}
-	return blob.FetchDAG(ctx, f.near, root, lim, 4, func(ctx context.Context, c cid.Cid) ([]byte, error) {
-		b, err := f.far.Get(ctx, c)
-		return b.Data(), err
-	})
-}
-
-// bench is a gateway, a NexCore with a lease of two shards, and the chain between them.
-type bench struct {
-	*Custodian
-	t          *testing.T
-	ledger     *fakeLedger
-	peers      *dialled
-	fetch      *from
-	near, far  blob.Store
-	node, gate *key.Key
-	lease      *tasksv1.Lease
-}
-
-func newBench(t *testing.T) *bench {
-	b := &bench{t: t, peers: &dialled{}, near: blobStore(t, t.TempDir(), 64<<20), far: blobStore(t, t.TempDir(), 64<<20)}
-	var err error
-	b.node, err = key.Generate()
-	require.NoError(t, err)
-	b.gate, err = key.Generate()
-	require.NoError(t, err)
-	b.lease = &tasksv1.Lease{
-		Id: 9, JobId: 7, First: 3, Count: 2, NexcoreId: 5, Attempt: 1, State: tasksv1.LeaseState_LEASE_STATE_ACKNOWLEDGED,
-	}
-	b.ledger = &fakeLedger{
-		leases: map[uint64]*tasksv1.Lease{9: b.lease},
-		nexcores: map[uint64]*nexcorev1.NexCore{5: {
-			Id: 5, NodePubkey: b.node.PublicKey(), Spec: &nexcorev1.Spec{PeerIds: []string{"me"}, Multiaddrs: []string{"/ip4/192.0.2.1/tcp/1/p2p/me"}},
-		}},
-	}
-	metrics, err := NewMetrics(b.near)
-	require.NoError(t, err)
-	b.fetch = &from{far: b.far, near: b.near}
-	b.Custodian = NewCustodian(CustodyConfig{
-		ChainID: testChain, MaxBytes: 1 << 20, Timeout: time.Minute, Keep: time.Hour, Parallel: 2, Metrics: metrics,
-	}, b.gate, b.near, b.fetch, b.peers, b.ledger)
-	return b
-}
-
-// build makes a result of the lease; only the first shard was run.
-func (b *bench) build(s malicious.Steps) verdict.Custody {
-	b.t.Helper()
-	c, err := malicious.Build(b.t.Context(), b.far, testChain, b.lease, []int{0}, s)
-	require.NoError(b.t, err)
-	return c
-}
-
-// request is what an honest program of the NexCore would send for c.
-func (b *bench) request(c verdict.Custody, addrs ...string) CustodyRequest {
-	b.t.Helper()
-	msg, err := result.RequestMessage(c, addrs)
-	require.NoError(b.t, err)
-	return CustodyRequest{
-		ChainID: c.ChainID, LeaseID: c.LeaseID, CID: c.ResultCID, Root: hex.EncodeToString(c.Root[:]), Bytes: c.Bytes,
-		Outcomes: hex.EncodeToString(c.Outcomes), Addrs: addrs, Signature: hex.EncodeToString(b.node.Sign(msg)),
-	}
-}
-
-func (b *bench) pins() []blob.Pin {
-	b.t.Helper()
-	pins, err := b.near.Pins(b.t.Context())
-	require.NoError(b.t, err)
-	return pins
-}
-
 // An honest result of a lease half of which was run is signed for, as it is: by the real client of node/lease.
 func TestCustodySigns(t *testing.T) {
 	b := newBench(t)
 	srv := httptest.NewServer(b)
 	defer srv.Close()
 	g, err := lease.NewGateways(lease.GatewaysConfig{URLs: []string{srv.URL}, Sign: b.node.Sign, Addrs: func() []string {
-		return append([]string{"", strings.Repeat("x", result.MaxAddrBytes+1)}, make([]string, 40)...)
+		return append([]string{"", strings.Repeat("x", result.MaxAddrBytes+1)}, slices.Repeat([]string{"/ip4/192.0.2.2/tcp/2/p2p/me"}, 40)...)
 	}})
 	require.NoError(t, err)
 	defer g.Close()
@@ -173,6 +51,7 @@ func TestCustodySigns(t *testing.T) {
 		require.ErrorIs(t, key.Verify(receipt.GatewayPubkey, other, receipt.Signature), key.ErrSignature)
 		c.Outcomes = verdict.Outcomes{1}
 	}
+	require.Len(t, b.peers.asks[0], result.MaxRequestAddrs, "the client sends what may be sent")
 	pins := b.pins()
 	require.Len(t, pins, 1)
 	require.Equal(t, "custody/9/"+c.ResultCID, pins[0].Name)
@@ -317,7 +196,7 @@ func TestCustodyDialsOnlyThePeer(t *testing.T) {
 	require.Equal(t, [][]string{{own}, {"/ip4/192.0.2.1/tcp/1/p2p/me"}}, b.peers.asks)
 }
 
-// One request of a lease at a time, so many at all: the rest is told to come again and holds nothing.
+// One request of a lease at a time, half of the slots for one NexCore, so many at all: the rest is told to come again and holds nothing.
 func TestCustodyIsBounded(t *testing.T) {
 	b := newBench(t)
 	b.fetch.gate, b.fetch.entered = make(chan struct{}), make(chan struct{}, 64)
@@ -330,6 +209,17 @@ func TestCustodyIsBounded(t *testing.T) {
 	<-b.fetch.entered
 	_, err := b.Take(t.Context(), b.request(c))
 	require.ErrorIs(t, err, errBusy)
+	b.ledger.leases[10] = &tasksv1.Lease{Id: 10, JobId: 7, Count: 2, NexcoreId: 5, Attempt: 1, State: b.lease.State}
+	b.ledger.leases[11] = &tasksv1.Lease{Id: 11, JobId: 7, Count: 2, NexcoreId: 6, Attempt: 1, State: b.lease.State}
+	b.ledger.nexcores[6] = &nexcorev1.NexCore{Id: 6, NodePubkey: b.node.PublicKey()}
+	_, err = b.Take(t.Context(), b.request(b.of(10)))
+	require.ErrorIs(t, err, errBusy, "another lease of the same NexCore")
+	other := b.of(11)
+	wg.Go(func() {
+		_, err := b.Take(t.Context(), b.request(other))
+		require.NoError(t, err)
+	})
+	<-b.fetch.entered // another NexCore is served
 	for len(b.asked) < cap(b.asked) {
 		b.asked <- struct{}{}
 	}
