@@ -23,7 +23,8 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// P2P are the multiaddresses on which the IPFS node listens.
 	P2P []string `yaml:"p2p"`
-	// MaxUploadMiB bounds one upload, MaxResultMiB one result taken into custody, StoreMiB all blocks.
+	// MaxUploadMiB bounds one upload, MaxResultMiB one result taken into custody, StoreMiB all blocks. The larger of the
+	// first two bounds a download.
 	MaxUploadMiB int64 `yaml:"max_upload_mib"`
 	MaxResultMiB int64 `yaml:"max_result_mib"`
 	StoreMiB     int64 `yaml:"store_mib"`
@@ -92,6 +93,9 @@ func (c Config) Validate() error {
 }
 
 func (c Config) keep() time.Duration { return time.Duration(c.KeepHours) * time.Hour }
+
+// maxDownload is the largest DAG served: whatever may be taken may be fetched.
+func (c Config) maxDownload() int64 { return max(c.MaxUploadMiB, c.MaxResultMiB) << 20 }
 
 // load reads the home folder's configuration; unknown fields are errors, what is absent has its default.
 func load(home string) (Config, error) {

@@ -9,17 +9,35 @@ import (
 
 	"github.com/nexara/nexara/node/blob/ipfs"
 	"github.com/nexara/nexara/node/chain"
+	"github.com/nexara/nexara/node/gateway"
 	nexcorev1 "github.com/nexara/nexara/proto/gen/nexara/nexcore/v1"
+	tasksv1 "github.com/nexara/nexara/proto/gen/nexara/tasks/v1"
 )
 
 // ledger is what the gateway asks the chain.
-type ledger struct{ *chain.Client }
+type ledger struct{ client *chain.Client }
+
+var _ gateway.Ledger = ledger{}
+
+// Lease returns one lease.
+func (l ledger) Lease(ctx context.Context, id uint64) (*tasksv1.Lease, error) {
+	lease, err := l.client.Lease(ctx, id)
+	return lease, known(err)
+}
 
 // NexCore returns one NexCore of the registry.
 func (l ledger) NexCore(ctx context.Context, id uint64) (*nexcorev1.NexCore, error) {
 	var res nexcorev1.QueryNexCoreResponse
-	_, err := l.Query(ctx, "/nexara.nexcore.v1.Query/NexCore", &nexcorev1.QueryNexCoreRequest{Id: id}, &res)
-	return res.GetNexcore(), err
+	_, err := l.client.Query(ctx, "/nexara.nexcore.v1.Query/NexCore", &nexcorev1.QueryNexCoreRequest{Id: id}, &res)
+	return res.GetNexcore(), known(err)
+}
+
+// known tells a record that is not there from a chain that does not answer.
+func known(err error) error {
+	if errors.Is(err, chain.ErrNotFound) {
+		return fmt.Errorf("%w: %w", gateway.ErrLease, err)
+	}
+	return err
 }
 
 // peers reaches NexCores over the gateway's own IPFS node.

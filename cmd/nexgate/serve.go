@@ -43,8 +43,12 @@ func serve(ctx context.Context, home string, cfg Config, logs io.Writer) (err er
 	}
 	defer func() { err = errors.Join(err, node.Close()) }() // closes the store too
 
+	metrics, err := gateway.NewMetrics(node)
+	if err != nil {
+		return err
+	}
 	blobs, err := gateway.NewBlobHandler(gateway.BlobConfig{
-		Store: node, Fetcher: node, MaxUpload: cfg.MaxUploadMiB << 20, Logger: logger,
+		Store: node, Fetcher: node, MaxUpload: cfg.MaxUploadMiB << 20, MaxDownload: cfg.maxDownload(), Logger: logger,
 	})
 	if err != nil {
 		return err
@@ -52,10 +56,12 @@ func serve(ctx context.Context, home string, cfg Config, logs io.Writer) (err er
 	reach := peers{node}
 	custody := gateway.NewCustodian(gateway.CustodyConfig{
 		ChainID: cfg.ChainID, MaxBytes: cfg.MaxResultMiB << 20, Timeout: custodyTimeout, Keep: cfg.keep(), Parallel: custodyParallel,
+		Metrics: metrics,
 	}, signer, node, node, reach, ledger{client})
 	server, err := gateway.Listen(cfg.Listen, gateway.Handlers{
-		Blobs: blobs, Custody: http.Handler(custody), Logs: gateway.LogHandler(ledger{client}, reach),
-		Status: func(ctx context.Context) any { return status(ctx, node, cfg) },
+		Blobs: blobs, Custody: http.Handler(custody), Logs: gateway.LogHandler(ledger{client}, reach, metrics),
+		Metrics: metrics,
+		Status:  func(ctx context.Context) any { return status(ctx, node, cfg) },
 	}, logger)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net"
@@ -30,6 +29,8 @@ type BlobConfig struct {
 	MaxFetches int
 	// MaxUpload is the largest DAG taken, in bytes of its blocks. Default 4 GiB.
 	MaxUpload int64
+	// MaxDownload is the largest DAG served as CAR, and fetched for that, in bytes of its blocks. Default MaxUpload.
+	MaxDownload int64
 	// MaxUploads is how many uploads run at a time. Default 4.
 	MaxUploads int
 	// UploadLease is how long an upload is kept from GC. Default 24 h.
@@ -55,6 +56,9 @@ func (c *BlobConfig) validate() error {
 	if c.MaxUpload <= 0 {
 		c.MaxUpload = 4 << 30
 	}
+	if c.MaxDownload <= 0 {
+		c.MaxDownload = c.MaxUpload
+	}
 	if c.MaxUploads <= 0 {
 		c.MaxUploads = 4
 	}
@@ -65,7 +69,7 @@ func (c *BlobConfig) validate() error {
 		c.AllowUpload = Loopback
 	}
 	if c.Stall <= 0 {
-		c.Stall = 30 * time.Second
+		c.Stall = defaultStall
 	}
 	return nil
 }
@@ -207,18 +211,20 @@ func (h *blobHandler) raw(w http.ResponseWriter, r *http.Request, c cid.Cid, goo
 	good(blob.RawContentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(b.Data())))
 	if r.Method != http.MethodHead {
-		_, _ = h.paced(w).Write(b.Data()) // the client went away: nothing to do
+		_, _ = newSteady(w, h.cfg.Stall).Write(b.Data()) // the client went away: nothing to do
 	}
 	return nil
 }
 
 func (h *blobHandler) car(w http.ResponseWriter, r *http.Request, c cid.Cid, good func(string)) error {
 	defer h.cfg.Store.Hold()()
-	if h.cfg.Fetcher != nil {
-		if _, err := blob.Walk(r.Context(), h.cfg.Store, c, blob.Limits{}, nil); err != nil {
-			if err := h.fetch(r.Context(), c, blob.Limits{}); err != nil {
-				return err
-			}
+	// What is too large is refused before the answer begins, and is not fetched.
+	lim := blob.Limits{MaxBytes: h.cfg.MaxDownload}
+	if _, err := blob.Walk(r.Context(), h.cfg.Store, c, lim, nil); errors.Is(err, blob.ErrTooLarge) {
+		return err
+	} else if err != nil && h.cfg.Fetcher != nil {
+		if err := h.fetch(r.Context(), c, lim); err != nil {
+			return err
 		}
 	}
 	if ok, err := h.cfg.Store.Has(r.Context(), c); err != nil || !ok {
@@ -228,8 +234,8 @@ func (h *blobHandler) car(w http.ResponseWriter, r *http.Request, c cid.Cid, goo
 		good(blob.CARContentType)
 		return nil
 	}
-	out := &started{w: h.paced(w), begin: func() { good(blob.CARContentType) }}
-	_, err := blob.WriteCAR(r.Context(), out, h.cfg.Store, c, blob.Limits{})
+	out := &started{w: newSteady(w, h.cfg.Stall), begin: func() { good(blob.CARContentType) }}
+	_, err := blob.WriteCAR(r.Context(), out, h.cfg.Store, c, lim)
 	if err != nil && out.begun {
 		h.cfg.Logger.Warn("CAR cut off", "root", c.String(), "error", err)
 		panic(http.ErrAbortHandler) // the server closes the connection without the end of the body
@@ -319,53 +325,4 @@ func (h *blobHandler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, status, problem{Error: err.Error(), Code: code})
-}
-
-// body is a request body with a cap and a time limit on standing still.
-type body struct {
-	r     io.Reader
-	ctl   *http.ResponseController
-	stall time.Duration
-	left  int64
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("upload: %w", blob.ErrTooLarge)
-	}
-	_ = b.ctl.SetReadDeadline(time.Now().Add(b.stall)) // a server without deadlines has its own limits
-	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	var slow net.Error
-	if errors.As(err, &slow) && slow.Timeout() {
-		err = fmt.Errorf("upload stood still for %s: %w", b.stall, blob.ErrTimeout)
-	}
-	return n, err
-}
-
-// paced is a response body with a time limit on standing still.
-func (h *blobHandler) paced(w http.ResponseWriter) io.Writer {
-	return writerFunc(func(p []byte) (int, error) {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.cfg.Stall))
-		return w.Write(p)
-	})
-}
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
-
-// started calls begin before the first byte, and remembers that the answer has begun.
-type started struct {
-	w     io.Writer
-	begin func()
-	begun bool
-}
-
-func (s *started) Write(p []byte) (int, error) {
-	if !s.begun {
-		s.begun = true
-		s.begin()
-	}
-	return s.w.Write(p)
 }

@@ -22,12 +22,16 @@ type Server struct {
 	logger   *slog.Logger
 }
 
-// Handlers are the parts of the API; all are required.
+// Handlers are the parts of the API; all are required but Metrics and Stall.
 type Handlers struct {
 	Blobs   http.Handler // POST /v1/car, GET /ipfs/{cid}
 	Custody http.Handler // POST /v1/custody
 	Logs    http.Handler // GET /v1/logs/{lease}/{shard}
 	Status  func(context.Context) any
+	// Metrics counts requests and answers GET /metrics, to programs of this machine only.
+	Metrics *Metrics
+	// Stall is how long a body may stand still, either way, on every route. Default 30 s.
+	Stall time.Duration
 }
 
 // Listen opens the address, which must be loopback: uploads are not signed yet.
@@ -52,10 +56,16 @@ func Listen(address string, h Handlers, logger *slog.Logger) (*Server, error) {
 		writeJSON(w, http.StatusOK, h.Status(r.Context()))
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	if h.Metrics != nil {
+		mux.Handle("GET /metrics", h.Metrics.handler())
+	}
+	if h.Stall <= 0 {
+		h.Stall = defaultStall
+	}
 	return &Server{
 		listener: listener, logger: logger,
 		http: &http.Server{
-			Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+			Handler: paced(h.Metrics.counted(mux), h.Stall), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 			ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		},
 	}, nil
@@ -89,18 +99,33 @@ type problem struct {
 
 // writeError maps an error's class to a status; the caller retries what is unavailable and nothing else.
 func writeError(w http.ResponseWriter, err error) {
-	status, code := http.StatusInternalServerError, "internal"
+	status, code := classOf(err)
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	writeJSON(w, status, problem{Error: err.Error(), Code: code})
+}
+
+// classOf is the HTTP status of an error's class, and its name for other programs.
+func classOf(err error) (status int, code string) {
+	status, code = http.StatusInternalServerError, "internal"
 	switch {
+	case errors.Is(err, errBusy):
+		status, code = http.StatusServiceUnavailable, "busy"
 	case errors.Is(err, ErrRequest):
 		status, code = http.StatusBadRequest, "bad_request"
+	case errors.Is(err, ErrSigner):
+		status, code = http.StatusForbidden, "not_the_nexcore"
 	case errors.Is(err, ErrLease):
 		status, code = http.StatusNotFound, "no_such_lease"
 	case errors.Is(err, ErrResult):
 		status, code = http.StatusUnprocessableEntity, "result_does_not_fit"
+	case errors.Is(err, ErrKept):
+		status, code = http.StatusTooManyRequests, "too_many_results"
 	case errors.Is(err, ErrUnavailable):
 		status, code = http.StatusServiceUnavailable, "unavailable"
 	}
-	writeJSON(w, status, problem{Error: err.Error(), Code: code})
+	return status, code
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

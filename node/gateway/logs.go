@@ -28,17 +28,29 @@ type Streams interface {
 const (
 	logTimeout  = 10 * time.Second
 	maxLogBytes = 8 << 20
+	// maxLogStreams is how many live logs are passed on at a time.
+	maxLogStreams = 32
 )
 
 // LogHandler answers GET /v1/logs/{lease}/{shard}?offset=N with what a running shard has printed since
 // offset. It reads from the NexCore that the chain names; delivered logs are part of the result instead.
-func LogHandler(ledger Ledger, streams Streams) http.HandlerFunc {
+// At most maxLogStreams are read at a time, more are told to come again. m may be nil.
+func LogHandler(ledger Ledger, streams Streams, m *Metrics) http.HandlerFunc {
+	slots := make(chan struct{}, maxLogStreams)
 	return func(w http.ResponseWriter, r *http.Request) {
 		req, err := logRequest(r)
 		if err != nil {
 			writeError(w, err)
 			return
 		}
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		default:
+			writeError(w, errBusy)
+			return
+		}
+		defer m.reading()()
 		ctx, cancel := context.WithTimeout(r.Context(), logTimeout)
 		defer cancel()
 		stream, err := openLog(ctx, ledger, streams, req)
@@ -69,18 +81,16 @@ func logRequest(r *http.Request) (LogRequest, error) {
 }
 
 func openLog(ctx context.Context, ledger Ledger, streams Streams, req LogRequest) (io.ReadWriteCloser, error) {
-	lease, err := ledger.Lease(ctx, req.Lease)
+	_, nexcore, err := lookUp(ctx, ledger, req.Lease)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrLease, err)
-	}
-	nexcore, err := ledger.NexCore(ctx, lease.NexcoreId)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrLease, err)
+		return nil, err
 	}
 	stream, err := streams.OpenStream(ctx, nexcore.GetSpec().GetMultiaddrs(), LogProtocol)
 	if err != nil {
 		return nil, fmt.Errorf("%w: NexCore %d: %w", ErrUnavailable, nexcore.Id, err)
 	}
+	stop := context.AfterFunc(ctx, func() { stream.Close() }) // a peer that takes nothing holds us no longer
+	defer stop()
 	line, err := json.Marshal(req)
 	if err == nil {
 		_, err = stream.Write(append(line, '\n'))

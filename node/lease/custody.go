@@ -10,10 +10,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/nexara/nexara/node/key"
+	"github.com/nexara/nexara/node/result"
 	tasksv1 "github.com/nexara/nexara/proto/gen/nexara/tasks/v1"
 	"github.com/nexara/nexara/x/tasks/verdict"
 )
@@ -26,6 +28,8 @@ type GatewaysConfig struct {
 	URLs []string
 	// Addrs gives the multiaddresses at which this NexCore can be reached now.
 	Addrs func() []string
+	// Sign signs with the node key, as key.Key does: gateways serve the lease's NexCore only. Required.
+	Sign func(message []byte) []byte
 	// Upload, when set, hands the blocks to a gateway before it is asked: for stores
 	// that no gateway can fetch from. root is the result's CID.
 	Upload func(ctx context.Context, gateway, root string) error
@@ -44,6 +48,9 @@ var _ Custodian = (*Gateways)(nil)
 
 // NewGateways checks the addresses.
 func NewGateways(cfg GatewaysConfig) (*Gateways, error) {
+	if cfg.Sign == nil {
+		return nil, fmt.Errorf("%w: requests to gateways need a signer", ErrConfig)
+	}
 	if len(cfg.URLs) == 0 || len(cfg.URLs) > 16 {
 		return nil, fmt.Errorf("%w: %d gateways, want 1 to 16", ErrConfig, len(cfg.URLs))
 	}
@@ -97,9 +104,15 @@ func (g *Gateways) ask(ctx context.Context, base string, c verdict.Custody) (*ta
 			return nil, fmt.Errorf("upload: %w", err)
 		}
 	}
+	addrs := slices.DeleteFunc(slices.Clone(g.cfg.Addrs()), func(a string) bool { return a == "" || len(a) > result.MaxAddrBytes })
+	addrs = addrs[:min(len(addrs), result.MaxRequestAddrs)]
+	asked, err := result.RequestMessage(c, addrs)
+	if err != nil {
+		return nil, err
+	}
 	body, err := json.Marshal(map[string]any{
 		"chain_id": c.ChainID, "lease_id": c.LeaseID, "cid": c.ResultCID, "root": hex.EncodeToString(c.Root[:]),
-		"bytes": c.Bytes, "addrs": g.cfg.Addrs(),
+		"bytes": c.Bytes, "outcomes": hex.EncodeToString(c.Outcomes), "addrs": addrs, "signature": hex.EncodeToString(g.cfg.Sign(asked)),
 	})
 	if err != nil {
 		return nil, err

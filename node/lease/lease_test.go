@@ -361,6 +361,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 	_, err := New(Config{Home: t.TempDir()}, Deps{})
 	require.ErrorIs(t, err, ErrConfig)
-	_, err = NewGateways(GatewaysConfig{URLs: []string{"gateway"}})
+	_, err = NewGateways(GatewaysConfig{URLs: []string{"gateway"}, Sign: func([]byte) []byte { return nil }})
 	require.ErrorIs(t, err, ErrConfig)
+	_, err = NewGateways(GatewaysConfig{URLs: []string{"http://127.0.0.1:1"}})
+	require.ErrorIs(t, err, ErrConfig, "nobody signs")
 }

@@ -46,7 +46,7 @@ func (t *tenure) vouch() (Event, error) {
 func (t *tenure) custodyMessage() (verdict.Custody, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := verdict.Custody{ChainID: t.r.deps.Identity.ChainID, LeaseID: t.id, ResultCID: t.result.CID, Bytes: t.result.Bytes}
+	c := verdict.Custody{ChainID: t.r.deps.Identity.ChainID, LeaseID: t.id, ResultCID: t.result.CID, Bytes: t.result.Bytes, Outcomes: t.result.Outcomes}
 	if copy(c.Root[:], t.result.Root) != len(c.Root) {
 		return c, fmt.Errorf("%w: Merkle root of %d bytes", ErrHost, len(t.result.Root))
 	}

@@ -119,7 +119,7 @@ func New(cfg Config, deps Deps) (*Provider, error) {
 		addrs = deps.Network.Addrs
 	}
 	p.gateways, err = lease.NewGateways(lease.GatewaysConfig{
-		URLs: cfg.Gateway.URLs, Addrs: addrs, Upload: deps.Upload, Timeout: cfg.Gateway.Timeout,
+		URLs: cfg.Gateway.URLs, Addrs: addrs, Sign: deps.Key.Sign, Upload: deps.Upload, Timeout: cfg.Gateway.Timeout,
 	})
 	if err != nil {
 		return nil, err

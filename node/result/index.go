@@ -114,7 +114,11 @@ func (x *Index) Custody(resultCID string, size int64) (verdict.Custody, error) {
 	if !validCID(resultCID) {
 		return verdict.Custody{}, fmt.Errorf("%w: rule result_cid", ErrIndex)
 	}
-	c := verdict.Custody{ChainID: x.ChainID, LeaseID: x.Lease, ResultCID: resultCID, Root: root, Bytes: size}
+	outcomes, err := x.Outcomes()
+	if err != nil {
+		return verdict.Custody{}, err
+	}
+	c := verdict.Custody{ChainID: x.ChainID, LeaseID: x.Lease, ResultCID: resultCID, Root: root, Bytes: size, Outcomes: outcomes}
 	_, err = c.Message()
 	return c, err
 }

@@ -206,7 +206,7 @@ func TestCustodyBindsTheIndex(t *testing.T) {
 	require.NoError(t, err)
 	root, err := x.Root()
 	require.NoError(t, err)
-	require.Equal(t, verdict.Custody{ChainID: "nexara-1", LeaseID: 9, ResultCID: cidB, Root: root, Bytes: 1234}, c)
+	require.Equal(t, verdict.Custody{ChainID: "nexara-1", LeaseID: 9, ResultCID: cidB, Root: root, Bytes: 1234, Outcomes: verdict.Outcomes{1}}, c)
 	d, err := c.Digest()
 	require.NoError(t, err)
 	x.Manifests[1] = cidB
@@ -217,7 +217,7 @@ func TestCustodyBindsTheIndex(t *testing.T) {
 	require.NotEqual(t, hex.EncodeToString(d[:]), hex.EncodeToString(od[:]))
 	_, err = x.Custody("x", 1)
 	require.ErrorIs(t, err, ErrIndex)
-	_, err = x.Custody(cidB, -1)
+	_, err = x.Custody(cidB, 0)
 	require.ErrorIs(t, err, verdict.ErrCustody)
 }
 

@@ -88,7 +88,7 @@ func (s *stub) delivery(l *tasksv1.Lease) (*tasksv1.Delivery, error) {
 	if err != nil {
 		return nil, err
 	}
-	msg, err := verdict.Custody{ChainID: s.w.ChainID, LeaseID: l.Id, ResultCID: stubCID, Root: root, Bytes: 100}.Message()
+	msg, err := verdict.Custody{ChainID: s.w.ChainID, LeaseID: l.Id, ResultCID: stubCID, Root: root, Bytes: 100, Outcomes: outcomes}.Message()
 	if err != nil {
 		return nil, err
 	}

@@ -247,11 +247,15 @@ func (m *market) delivery(l types.Lease, lost ...int) types.Delivery {
 	return d
 }
 
-// receipt signs custody of a delivery.
+// receipt signs custody of a delivery; nobody signs for nothing, and the chain does not look then.
 func (m *market) receipt(by *network.Account, d types.Delivery) []byte {
 	m.t.Helper()
+	if verdict.Outcomes(d.Result.Outcomes).Count() == 0 {
+		return make([]byte, types.SignatureBytes)
+	}
 	msg, err := verdict.Custody{
 		ChainID: network.ChainID, LeaseID: d.LeaseId, ResultCID: d.Result.Cid, Root: verdict.Hash(d.Result.Root), Bytes: d.Result.Bytes,
+		Outcomes: d.Result.Outcomes,
 	}.Message()
 	if err != nil {
 		m.t.Fatalf("%v", err)

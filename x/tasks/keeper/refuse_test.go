@@ -62,6 +62,13 @@ func TestRefusals(t *testing.T) {
 		{"bits beyond the lease", own.node, deliver(func(d *types.Delivery) { d.Result.Outcomes = []byte{0xff} }), types.ErrResult},
 		{"no custody", own.node, deliver(func(d *types.Delivery) { d.Result.Custody.Signature = nil }), types.ErrCustody},
 		{"custody of another size", own.node, deliver(func(d *types.Delivery) { d.Result.Bytes++ }), types.ErrCustody},
+		{"a bit more than was signed for", own.node, func() sdk.Msg {
+			d := m.delivery(l, 1) // the gateway has seen the first shard only
+			d.Result.Outcomes[0] |= 1 << 1
+			return &types.MsgDeliver{Node: own.node.String(), Deliveries: []types.Delivery{d}}
+		}(), types.ErrCustody},
+		{"a bit less than was signed for", own.node, deliver(func(d *types.Delivery) { d.Result.Outcomes[0] &^= 1 }), types.ErrCustody},
+		{"custody of no bytes", own.node, deliver(func(d *types.Delivery) { d.Result.Bytes = 0 }), types.ErrCustody},
 		{"an unlisted gateway", own.node, deliver(func(d *types.Delivery) {
 			d.Result.Custody = types.Custody{GatewayPubkey: bob.Key.PubKey().Bytes(), Signature: m.receipt(bob, *d)}
 		}), types.ErrCustody},

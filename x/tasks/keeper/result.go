@@ -120,7 +120,8 @@ func (k *Keeper) splitByOutcome(ctx context.Context, p types.Params, job *types.
 	return nil
 }
 
-// checkCustody verifies that a gateway, or a NexCore of another operator, signed that it holds the result.
+// checkCustody verifies that a gateway, or a NexCore of another operator, signed that it holds the result with
+// just these outcomes: each bit is money, so it is not the deliverer's word alone.
 func (k *Keeper) checkCustody(ctx context.Context, p types.Params, lease types.Lease, r types.Result) error {
 	var key []byte
 	if r.Custody.NexcoreId != 0 {
@@ -143,6 +144,7 @@ func (k *Keeper) checkCustody(ctx context.Context, p types.Params, lease types.L
 	}
 	msg, err := verdict.Custody{
 		ChainID: sdk.UnwrapSDKContext(ctx).ChainID(), LeaseID: lease.Id, ResultCID: r.Cid, Root: verdict.Hash(r.Root), Bytes: r.Bytes,
+		Outcomes: r.Outcomes,
 	}.Message()
 	if err != nil {
 		return types.ErrCustody.Wrap(err.Error())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -128,14 +129,15 @@ type custodyVector struct {
 	ResultCID string `json:"result_cid"`
 	Root      string `json:"root"` // hex
 	Bytes     int64  `json:"bytes,string"`
-	Message   string `json:"message"` // hex
-	Digest    string `json:"digest"`  // hex of SHA-256 of message
+	Outcomes  string `json:"outcomes"` // hex of the bitmap
+	Message   string `json:"message"`  // hex
+	Digest    string `json:"digest"`   // hex of SHA-256 of message
 }
 
 func TestCustodyVectors(t *testing.T) {
 	file := vectorDir + "custody.json"
 	fill := func(v *custodyVector) {
-		c := Custody{v.ChainID, v.LeaseID, v.ResultCID, Hash(unhex(t, v.Root)), v.Bytes}
+		c := Custody{v.ChainID, v.LeaseID, v.ResultCID, Hash(unhex(t, v.Root)), v.Bytes, unhex(t, v.Outcomes)}
 		m, err := c.Message()
 		require.NoError(t, err)
 		d, err := c.Digest()
@@ -144,8 +146,8 @@ func TestCustodyVectors(t *testing.T) {
 	}
 	if *update {
 		cases := []custodyVector{
-			{ChainID: "nexara-1", LeaseID: 1, ResultCID: "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy", Root: ctRoots[0], Bytes: 0},
-			{ChainID: "nexara-demo", LeaseID: 1<<64 - 1, ResultCID: "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku", Root: ctRoots[7], Bytes: 1<<63 - 1},
+			{ChainID: "nexara-1", LeaseID: 1, ResultCID: "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy", Root: ctRoots[0], Bytes: 1, Outcomes: "05"},
+			{ChainID: "nexara-demo", LeaseID: 1<<64 - 1, ResultCID: "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku", Root: ctRoots[7], Bytes: 1<<63 - 1, Outcomes: strings.Repeat("ff", MaxLeaseShards/8)},
 		}
 		for i := range cases {
 			fill(&cases[i])
@@ -209,14 +211,19 @@ func TestBounds(t *testing.T) {
 	require.ErrorIs(t, VerifyInclusion(Hash{}, nil, 0, 0, nil), ErrLeaves)
 	require.ErrorIs(t, VerifyInclusion(Hash{}, nil, -1, 1, nil), ErrIndex)
 	require.ErrorIs(t, VerifyInclusion(Hash{}, nil, 0, 1<<60, nil), ErrLeaves)
-	ok := Custody{"c", 1, "x", Hash{}, 0}
+	one := Outcomes{1}
+	ok := Custody{"c", 1, "x", Hash{}, 1, one}
 	for name, c := range map[string]Custody{
-		"no chain":       {"", 1, "x", Hash{}, 0},
-		"long chain":     {strings.Repeat("c", MaxChainIDBytes+1), 1, "x", Hash{}, 0},
-		"no lease":       {"c", 0, "x", Hash{}, 0},
-		"no CID":         {"c", 1, "", Hash{}, 0},
-		"long CID":       {"c", 1, strings.Repeat("x", MaxCIDBytes+1), Hash{}, 0},
-		"negative bytes": {"c", 1, "x", Hash{}, -1},
+		"no chain":       {"", 1, "x", Hash{}, 1, one},
+		"long chain":     {strings.Repeat("c", MaxChainIDBytes+1), 1, "x", Hash{}, 1, one},
+		"no lease":       {"c", 0, "x", Hash{}, 1, one},
+		"no CID":         {"c", 1, "", Hash{}, 1, one},
+		"long CID":       {"c", 1, strings.Repeat("x", MaxCIDBytes+1), Hash{}, 1, one},
+		"no bytes":       {"c", 1, "x", Hash{}, 0, one},
+		"negative bytes": {"c", 1, "x", Hash{}, -1, one},
+		"no bitmap":      {"c", 1, "x", Hash{}, 1, nil},
+		"no shard":       {"c", 1, "x", Hash{}, 1, Outcomes{0, 0}},
+		"long bitmap":    {"c", 1, "x", Hash{}, 1, append(make(Outcomes, MaxLeaseShards/8), 1)},
 	} {
 		_, err := c.Digest()
 		require.ErrorIs(t, err, ErrCustody, name)
@@ -232,7 +239,8 @@ func TestCustodyMessagesDiffer(t *testing.T) {
 			LeaseID:   rapid.Uint64Range(1, 4).Draw(t, "lease"),
 			ResultCID: rapid.StringN(1, 8, 16).Draw(t, "cid"),
 			Root:      Hash{rapid.Byte().Draw(t, "root")},
-			Bytes:     rapid.Int64Range(0, 3).Draw(t, "bytes"),
+			Bytes:     rapid.Int64Range(1, 3).Draw(t, "bytes"),
+			Outcomes:  append(rapid.SliceOfN(rapid.ByteRange(0, 2), 0, 2).Draw(t, "outcomes"), rapid.ByteRange(1, 2).Draw(t, "last")),
 		}
 	})
 	rapid.Check(t, func(t *rapid.T) {
@@ -241,7 +249,7 @@ func TestCustodyMessagesDiffer(t *testing.T) {
 		require.NoError(t, err)
 		mb, err := b.Message()
 		require.NoError(t, err)
-		require.Equal(t, a == b, string(ma) == string(mb))
+		require.Equal(t, reflect.DeepEqual(a, b), string(ma) == string(mb))
 	})
 }
 
