@@ -4,8 +4,8 @@
 // A run sees /in, /out and /tmp and nothing else of the host: no sockets, no
 // processes, no other files. Files are reached through folder handles that no
 // path and no symbolic link can leave, writable space is counted in the file
-// layer, memory is a mapping of the promised size, and time is enforced at every
-// loop of the guest. Runs die with the process: Recover answers ErrNotFound.
+// layer, memory is a mapping of the promised size. Modules are rewritten to call back
+// every so many instructions: there time is enforced, and the share of a core. Runs die with the process: Recover answers ErrNotFound.
 //
 // It never leases, prices, packs or reaches a network. Place in the flow:
 // node/lease hands it a Spec, it hands back an Outcome, a log and an output folder.
@@ -83,6 +83,7 @@ type Driver struct {
 	cfg     Config
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache
+	turns   turns
 
 	mu      sync.Mutex
 	closed  bool
@@ -117,13 +118,12 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasm: compiled code: %w", err)
 	}
-	// Without WithCloseOnContextDone a guest's loop would not only run for ever:
-	// native code cannot be preempted, so it would stop the daemon's collector too.
+	// WithCloseOnContextDone would leave native code at every turn of every loop, and at
+	// nothing else: modules are rewritten to call back instead (see charger).
 	rt := wazero.NewRuntimeWithConfig(context.Background(), wazero.NewRuntimeConfig().
-		WithCompilationCache(cache).WithCloseOnContextDone(true).WithDebugInfoEnabled(false).
-		WithCoreFeatures(api.CoreFeaturesV2))
+		WithCompilationCache(cache).WithDebugInfoEnabled(false).WithCoreFeatures(api.CoreFeaturesV2))
 	d := &Driver{
-		cfg: cfg, runtime: rt, cache: cache,
+		cfg: cfg, runtime: rt, cache: cache, turns: make(turns, runtime.GOMAXPROCS(0)),
 		runs: map[string]*run{}, modules: map[string]*module{}, files: map[string]stamp{},
 	}
 	if err := d.exportWASI(); err != nil {
@@ -149,7 +149,7 @@ func (d *Driver) exportWASI() error {
 func (d *Driver) Name() string { return driver.RuntimeWASM }
 
 // Capabilities says what is enforced here. A guest is one thread, so it never
-// uses more than one core, but a share of a core is not enforced.
+// uses more than one core.
 func (d *Driver) Capabilities(context.Context) (driver.Capabilities, error) {
 	free, err := freeBytes(d.cfg.Dir)
 	if err != nil {
@@ -160,7 +160,7 @@ func (d *Driver) Capabilities(context.Context) (driver.Capabilities, error) {
 		engine = "compiler"
 	}
 	return driver.Capabilities{
-		Runtime: driver.RuntimeWASM, CPUMilli: 1000, MemoryMiB: maxMemoryMiB,
+		Runtime: driver.RuntimeWASM, CPUMilli: 1000, CPUFractions: true, MemoryMiB: maxMemoryMiB,
 		DiskMiB: max(0, free-d.cfg.MinFreeBytes) >> 20,
 		Facts: map[string]string{
 			"abi": "wasip1", "engine": "wazero " + engine, "disk": "counted in the file layer", "cpu": meterName,

@@ -27,6 +27,7 @@ type module struct {
 	err      error
 	bytes    int64
 	minPages uint32 // memory it starts with, in WASM pages
+	maxPages uint32 // memory it allows itself
 	compiled wazero.CompiledModule
 
 	// Guarded by Driver.mu: it may be evicted when users is 0.
@@ -173,12 +174,12 @@ func (d *Driver) read(image string) (string, []byte, error) {
 
 // compile checks and compiles. Whatever is wrong with the content is ErrInvalidImage.
 func (m *module) compile(rt wazero.Runtime, content []byte) {
-	bounded, minPages, err := bound(content)
+	safe, err := bound(content)
 	if err != nil {
 		m.err = err
 		return
 	}
-	c, err := rt.CompileModule(context.Background(), bounded)
+	c, err := rt.CompileModule(context.Background(), safe.content)
 	if err != nil {
 		m.err = fmt.Errorf("%w: %w", driver.ErrInvalidImage, err)
 		return
@@ -188,7 +189,7 @@ func (m *module) compile(rt wazero.Runtime, content []byte) {
 		m.err = err
 		return
 	}
-	m.compiled, m.minPages = c, minPages
+	m.compiled, m.minPages, m.maxPages = c, safe.minPages, safe.maxPages
 }
 
 // linkable checks what would otherwise fail only when a run starts.
