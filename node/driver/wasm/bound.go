@@ -18,10 +18,9 @@ const (
 	// maxCodeBytes and maxFunctions bound what is compiled.
 	maxCodeBytes = 32 << 20
 	maxFunctions = 200_000
-	// maxFunctionBytes and maxLocals bound one function: the engine's work on a
-	// function grows faster than its size.
-	maxFunctionBytes = 512 << 10
-	maxLocals        = 8 << 10
+	// maxLocals bounds one function. The engine's work on a function grows faster than
+	// its size; what bounds that is the compiler's own process.
+	maxLocals = 50_000
 	// maxPages is the largest memory: one page less than the engine's limit, for charger.callBack.
 	maxPages = 1<<16 - 1
 )
@@ -44,6 +43,7 @@ type bounded struct {
 	content []byte
 	// minPages is the memory it starts with, maxPages what it allows itself at most.
 	minPages, maxPages uint32
+	codeBytes          int // of the section as it came
 }
 
 // parts are a module's sections in their order; each of them but custom ones at most once.
@@ -172,6 +172,8 @@ func bound(content []byte) (bounded, error) {
 	}
 	// One memory, from its minimum to the engine's limit.
 	p.put(sectionMemory, binary.AppendUvarint(binary.AppendUvarint([]byte{1, 1}, uint64(out.minPages)), maxPages+1))
+	code, _ := p.get(sectionCode)
+	out.codeBytes = len(code)
 	if err := p.charge(); err != nil {
 		return bounded{}, err
 	}

@@ -203,9 +203,6 @@ func (c *charger) code(section []byte, count uint32) ([]byte, error) {
 		if n == 0 || uint64(size) > uint64(len(section)-at-n) {
 			return nil, errCode
 		}
-		if size > maxFunctionBytes {
-			return nil, fmt.Errorf("%w: a function of %d bytes, at most %d", driver.ErrImageTooLarge, size, maxFunctionBytes)
-		}
 		at += n
 		body, err := c.function(section[at : at+int(size)])
 		if err != nil {

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -45,6 +46,11 @@ type Config struct {
 	MaxCacheBytes int64
 	// MinFreeBytes of the disk are never promised to a run.
 	MinFreeBytes int64
+	// Compiler is a command that calls Compile with the arguments added to it. Without
+	// one, modules are compiled in this process, which bounds neither time nor memory.
+	Compiler []string
+	// CompileCPU is the CPU time that compiling one module may take.
+	CompileCPU time.Duration
 }
 
 // Default fills what is not set.
@@ -64,6 +70,9 @@ func (c Config) Default() Config {
 	if c.MinFreeBytes == 0 {
 		c.MinFreeBytes = 64 << 20
 	}
+	if c.CompileCPU == 0 {
+		c.CompileCPU = compileCPU
+	}
 	return c
 }
 
@@ -72,7 +81,7 @@ func (c Config) Validate() error {
 	switch {
 	case !filepath.IsAbs(c.Dir):
 		return errors.New("wasm: Dir must be absolute")
-	case c.MaxModuleBytes < 8 || c.MaxModules < 1 || c.MaxCacheBytes < 0 || c.MinFreeBytes < 0:
+	case c.MaxModuleBytes < 8 || c.MaxModules < 1 || c.MaxCacheBytes < 0 || c.MinFreeBytes < 0 || c.CompileCPU < 0:
 		return errors.New("wasm: limits must be positive")
 	}
 	return nil
@@ -85,10 +94,16 @@ type Driver struct {
 	cache   wazero.CompilationCache
 	turns   turns
 
+	ctx       context.Context // of compilations; ends with Close
+	cancel    context.CancelFunc
+	compiling chan struct{} // one at a time
+	work      sync.WaitGroup
+
 	mu      sync.Mutex
 	closed  bool
 	runs    map[string]*run    // not removed
 	modules map[string]*module // by digest
+	refused map[string]error   // digests of modules that cost too much to compile
 	files   map[string]stamp   // digest by path, while the file is the same
 	tick    uint64             // orders uses of modules
 }
@@ -105,7 +120,7 @@ func New(cfg Config) (*Driver, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	compiled := filepath.Join(cfg.Dir, "compiled")
+	compiled := filepath.Join(cfg.Dir, compiledDir)
 	for _, dir := range []string{compiled, filepath.Join(cfg.Dir, "runs")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("wasm: %w", err)
@@ -118,14 +133,11 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasm: compiled code: %w", err)
 	}
-	// WithCloseOnContextDone would leave native code at every turn of every loop, and at
-	// nothing else: modules are rewritten to call back instead (see charger).
-	rt := wazero.NewRuntimeWithConfig(context.Background(), wazero.NewRuntimeConfig().
-		WithCompilationCache(cache).WithDebugInfoEnabled(false).WithCoreFeatures(api.CoreFeaturesV2))
 	d := &Driver{
-		cfg: cfg, runtime: rt, cache: cache, turns: make(turns, runtime.GOMAXPROCS(0)),
-		runs: map[string]*run{}, modules: map[string]*module{}, files: map[string]stamp{},
+		cfg: cfg, runtime: engine(cache), cache: cache, turns: make(turns, runtime.GOMAXPROCS(0)), compiling: make(chan struct{}, 1),
+		runs: map[string]*run{}, modules: map[string]*module{}, refused: map[string]error{}, files: map[string]stamp{},
 	}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
 	if err := d.exportWASI(); err != nil {
 		return nil, errors.Join(fmt.Errorf("wasm: %w", err), d.Close())
 	}
@@ -144,6 +156,11 @@ func (d *Driver) exportWASI() error {
 	_, err := b.Instantiate(context.Background())
 	return err
 }
+
+// compiledDir is the folder of compiled code in the driver's.
+const compiledDir = "compiled"
+
+func (d *Driver) compiled() string { return filepath.Join(d.cfg.Dir, compiledDir) }
 
 // Name is driver.RuntimeWASM.
 func (d *Driver) Name() string { return driver.RuntimeWASM }
@@ -278,10 +295,12 @@ func (d *Driver) Close() error {
 		runs = append(runs, r)
 	}
 	d.mu.Unlock()
+	d.cancel()
 	var errs []error
 	for _, r := range runs {
 		errs = append(errs, r.Remove(context.Background()))
 	}
+	d.work.Wait()
 	ctx := context.Background()
 	return errors.Join(append(errs, d.runtime.Close(ctx), d.cache.Close(ctx))...)
 }
