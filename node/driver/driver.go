@@ -150,6 +150,10 @@ type Capabilities struct {
 	// DiskInMemoryMiB is the largest DiskMiB that is kept in memory, on top of
 	// MemoryMiB: whoever hands out the machine's memory has to add it.
 	DiskInMemoryMiB int64
+	// RunMemoryMiB is what each run takes of the machine's memory beyond all its
+	// limits, at most. LogInMemory is whether its log is kept there too.
+	RunMemoryMiB int64
+	LogInMemory  bool
 	// Processes is whether the guest can start processes; their number is then limited.
 	Processes bool
 	// Network is whether a run can be given a network without the host's.
