@@ -140,8 +140,8 @@ type Capabilities struct {
 	Arch string
 	// CPUMilli is the most CPU one run can use, in thousandths of a core.
 	CPUMilli int64
-	// CPUFractions is whether less than a core is enforced. If not, a run
-	// occupies a whole core and must be accounted as one.
+	// CPUFractions is whether less than a core is enforced. If not, a run can occupy
+	// a whole core, and the driver is not offered: the market sells thousandths.
 	CPUFractions bool
 	// MemoryMiB is the largest memory limit that is enforced.
 	MemoryMiB int64

@@ -164,7 +164,8 @@ func Plan(c Config, m Machine, drivers []driver.Capabilities, spec *nexcorev1.Sp
 	t := Terms{Ask: ask, Capacity: &tasksv1.Resources{}, MaxRunSeconds: c.MaxRunSeconds}
 	var disk, inMemory, perRun int64
 	for _, d := range drivers {
-		if d.MemoryMiB < 1 || d.CPUMilli < 1 || !slices.Contains(spec.GetRuntimes(), d.Runtime) {
+		// The chain sells thousandths of a core: a driver whose runs take whole ones would break its word.
+		if d.MemoryMiB < 1 || d.CPUMilli < 1 || !d.CPUFractions || !slices.Contains(spec.GetRuntimes(), d.Runtime) {
 			continue
 		}
 		t.Runtimes = append(t.Runtimes, d.Runtime)
@@ -181,7 +182,7 @@ func Plan(c Config, m Machine, drivers []driver.Capabilities, spec *nexcorev1.Sp
 		perRun = max(perRun, beyond)
 	}
 	if len(t.Runtimes) == 0 {
-		return Terms{}, fmt.Errorf("%w: no driver works for a registered runtime (registered: %s)", ErrNothing,
+		return Terms{}, fmt.Errorf("%w: no driver works and keeps shares of a core for a registered runtime (registered: %s)", ErrNothing,
 			strings.Join(spec.GetRuntimes(), ", "))
 	}
 	slices.Sort(t.Runtimes)

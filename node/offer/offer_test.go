@@ -44,8 +44,8 @@ func TestPlanTakesTheLeast(t *testing.T) {
 		CpuMilli: 4000, MemoryMib: 8000, DiskMib: 4000, Runtimes: []string{"container", "wasm"},
 		Gpus: []*nexcorev1.GPU{{Model: "a100", Count: 2}},
 	}
-	wasm := driver.Capabilities{Runtime: "wasm", CPUMilli: 1000, MemoryMiB: 4096, DiskMiB: 1 << 20}
-	box := driver.Capabilities{Runtime: "container", CPUMilli: 4000, MemoryMiB: 8000, DiskMiB: 1 << 20, DiskInMemoryMiB: 64, Network: true}
+	wasm := driver.Capabilities{Runtime: "wasm", CPUMilli: 1000, CPUFractions: true, MemoryMiB: 4096, DiskMiB: 1 << 20}
+	box := driver.Capabilities{Runtime: "container", CPUMilli: 4000, CPUFractions: true, MemoryMiB: 8000, DiskMiB: 1 << 20, DiskInMemoryMiB: 64, Network: true}
 	half := Default()
 	half.SharePercent = 50
 
@@ -75,6 +75,10 @@ func TestPlanTakesTheLeast(t *testing.T) {
 	require.ErrorIs(t, err, ErrNothing)
 	_, err = Plan(half, machine, []driver.Capabilities{box}, &nexcorev1.Spec{Runtimes: []string{"wasm"}})
 	require.ErrorIs(t, err, ErrNothing)
+	whole := box
+	whole.CPUFractions = false
+	_, err = Plan(half, machine, []driver.Capabilities{whole}, spec)
+	require.ErrorIs(t, err, ErrNothing, "a share of a core that nobody keeps is not sold")
 	_, err = Plan(half, Machine{}, []driver.Capabilities{box}, spec)
 	require.ErrorIs(t, err, ErrNothing)
 }
@@ -82,7 +86,7 @@ func TestPlanTakesTheLeast(t *testing.T) {
 // What each run takes beyond its limits is set aside before memory is offered.
 func TestPlanSetsRunsAside(t *testing.T) {
 	spec := &nexcorev1.Spec{CpuMilli: 1 << 20, MemoryMib: 1 << 20, Runtimes: []string{"container"}}
-	box := driver.Capabilities{Runtime: "container", CPUMilli: 4000, MemoryMiB: 8000, RunMemoryMiB: 10, LogInMemory: true}
+	box := driver.Capabilities{Runtime: "container", CPUMilli: 4000, CPUFractions: true, MemoryMiB: 8000, RunMemoryMiB: 10, LogInMemory: true}
 	whole := Default()
 	whole.SharePercent = 100
 	for name, c := range map[string]struct{ cpu, memory, runs, offered int64 }{
