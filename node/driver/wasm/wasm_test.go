@@ -298,3 +298,9 @@ func BenchmarkNothing(b *testing.B) { benchmark(b, module(b, nothing)) }
 
 // BenchmarkGoProgram is the same of a Go program, whose own start is most of it.
 func BenchmarkGoProgram(b *testing.B) { benchmark(b, drivertest.WASM(b), "nothing") }
+
+// BenchmarkLoop is 20 million turns of an empty loop: what charging costs where there is nothing else.
+func BenchmarkLoop(b *testing.B) {
+	benchmark(b, module(b, header+types+funcs+export+
+		"\x0a\x19\x01\x17\x01\x01\x7f\x41\x80\xda\xc4\x09\x21\x00\x03\x40\x20\x00\x41\x01\x6b\x22\x00\x0d\x00\x0b\x0b"))
+}
