@@ -22,8 +22,8 @@ type clock struct {
 	problem string        // why this clock cannot be trusted; empty when it can
 }
 
-// see takes the next block. It reports whether the judgement has changed.
-func (c *clock) see(h chain.Header) (changed bool) {
+// see takes the next block, and says in the log when the judgement has changed.
+func (c *clock) see(h chain.Header) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.problem
@@ -46,7 +46,6 @@ func (c *clock) see(h chain.Header) (changed bool) {
 	if c.problem == "" && before != "" {
 		c.log.Info("this machine's clock is right again", "height", h.Height)
 	}
-	return (c.problem == "") != (before == "")
 }
 
 // state is the skew at the last block and the problem, if there is one.
