@@ -46,7 +46,7 @@ func (m *Main) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check keys, clock, chain, gateways, disk and drivers; exit code 1 when one fails",
 		Long: `Checks what a NexCore needs, one line each, with a hint for what to do. Drivers are checked by really running
-something. It changes nothing and can be run beside a running daemon.`,
+something, of which nothing is left. It changes nothing and can be run beside a running daemon.`,
 		Example: `  nexcore doctor
   nexcore doctor --output json`,
 		Args: cobra.NoArgs,
@@ -277,6 +277,8 @@ func (d *doctor) daemon(ctx context.Context) {
 	switch {
 	case err != nil:
 		d.say(levelWarn, "daemon", "it may be starting or hanging; see its log", "%v", err)
+	case s.ClockProblem != "":
+		d.say(levelFail, "daemon", "enable time synchronisation; the daemon offers again at the next block after that", "offers nothing: %s", s.ClockProblem)
 	case d.cfg.Blobs.Mode == provider.BlobsIPFS && len(s.Peers) == 0:
 		d.say(levelWarn, "peers", "is the gateway's IPFS port reachable?", "connected with none")
 	default:

@@ -120,7 +120,9 @@ func (m *Main) makeHome(ctx context.Context, cfg provider.Config) error {
 	if m.output == "text" {
 		m.printf("measuring this machine ...\n")
 	}
-	machine, err := inventory.Measure(ctx, inventory.Config{Dir: m.home, CachePath: h.Benchmark()})
+	machine, err := inventory.Measure(ctx, inventory.Config{
+		Dir: m.home, CachePath: h.Benchmark(), NetURL: rateURL(cfg.Gateway.URLs[0], m.home),
+	})
 	if err != nil {
 		return err
 	}

@@ -19,10 +19,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nexara/nexara/node/driver/wasm"
 	"github.com/nexara/nexara/node/provider"
 )
 
+// compileCommand makes the program a compiler of WASM modules: a process of its own, with limits.
+const compileCommand = "compile-module"
+
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == compileCommand {
+		os.Exit(wasm.Compile(os.Args[2:], os.Stdin, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	m := Main{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr}

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,8 +19,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexara/nexara/node/blob/file"
 	"github.com/nexara/nexara/node/chain"
 	"github.com/nexara/nexara/node/driver"
+	"github.com/nexara/nexara/node/gateway"
 	"github.com/nexara/nexara/node/key"
 	"github.com/nexara/nexara/node/provider"
 	"github.com/nexara/nexara/x/nexcore/bond"
@@ -85,6 +89,40 @@ func TestInitMakesAWholeHome(t *testing.T) {
 	require.ErrorIs(t, err, provider.ErrConfig)
 	_, err = run(t.Context(), "init", "--home", home(t), "--operator", "cosmos1x")
 	require.ErrorIs(t, err, key.ErrAddress)
+}
+
+// The rate of the network is that to the first gateway; without one it is not made up.
+func TestInitMeasuresTheNetwork(t *testing.T) {
+	st, err := file.Open(file.Config{Dir: t.TempDir(), MaxBytes: 64 << 20, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer st.Close()
+	for _, there := range []bool{true, false} {
+		handler, err := gateway.NewBlobHandler(gateway.BlobConfig{Store: st, Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		s := httptest.NewServer(handler)
+		if !there {
+			s.Close()
+		}
+		dir := home(t)
+		out, err := run(t.Context(), "init", "--home", dir, "--operator", operator(t), "--containerd", "none", "--gateway", s.URL)
+		require.NoError(t, err)
+		raw, err := os.ReadFile(provider.Home(dir).Register())
+		require.NoError(t, err)
+		var reg struct {
+			Spec struct {
+				Benchmark struct {
+					Net uint64 `json:"net_mib_s,string"`
+				} `json:"benchmark"`
+			} `json:"spec"`
+		}
+		require.NoError(t, json.Unmarshal(raw, &reg))
+		require.Equal(t, there, reg.Spec.Benchmark.Net > 0)
+		require.Equal(t, !there, strings.Contains(out, "network rate"), out)
+		left, err := filepath.Glob(filepath.Join(dir, ".rate-*"))
+		require.NoError(t, err)
+		require.Empty(t, left)
+		s.Close()
+	}
 }
 
 // node makes a block at every question and knows no record.

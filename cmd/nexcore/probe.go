@@ -63,6 +63,13 @@ var probeModule = []byte{
 	0x0a, 0x04, 0x01, 0x02, 0x00, 0x0b, // code: end
 }
 
+// eraser is a driver that keeps things outside its folder.
+type eraser interface {
+	Erase(ctx context.Context) error
+}
+
+const eraseTimeout = 30 * time.Second
+
 // run prepares, runs and removes the probe, and says how long the run took.
 func (p probe) run(ctx context.Context) (caps driver.Capabilities, took time.Duration, err error) {
 	dir, err := os.MkdirTemp("", "nexcore-doctor-")
@@ -78,7 +85,14 @@ func (p probe) run(ctx context.Context) (caps driver.Capabilities, took time.Dur
 	if err != nil {
 		return caps, 0, err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
+	defer func() {
+		if e, ok := d.(eraser); ok {
+			erasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), eraseTimeout)
+			err = errors.Join(err, e.Erase(erasing))
+			cancel()
+		}
+		err = errors.Join(err, d.Close())
+	}()
 	if caps, err = d.Capabilities(ctx); err != nil {
 		return caps, 0, err
 	}

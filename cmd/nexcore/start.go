@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"runtime/debug"
 	"time"
@@ -162,7 +161,11 @@ func openDrivers(ctx context.Context, h provider.Home, cfg provider.DriverConfig
 		if err := os.MkdirAll(h.Runs("wasm"), 0o700); err != nil {
 			return out, err
 		}
-		d, err := wasm.New(wasm.Config{Dir: h.Runs("wasm"), Log: log})
+		self, err := os.Executable()
+		if err != nil {
+			return out, err
+		}
+		d, err := wasm.New(wasm.Config{Dir: h.Runs("wasm"), Log: log, Compiler: []string{self, compileCommand}})
 		if err != nil {
 			return out, err
 		}
@@ -205,7 +208,7 @@ func openContainers(ctx context.Context, h provider.Home, cfg provider.Container
 // machine measures what there is; speed comes from the file that init wrote.
 func machine(h provider.Home) func(context.Context) (offer.Machine, error) {
 	return func(ctx context.Context) (offer.Machine, error) {
-		got, err := inventory.Measure(ctx, inventory.Config{Dir: string(h), CachePath: h.Benchmark(), HTTP: http.DefaultClient})
+		got, err := inventory.Measure(ctx, inventory.Config{Dir: string(h), CachePath: h.Benchmark()})
 		if err != nil {
 			return offer.Machine{}, err
 		}

@@ -90,6 +90,9 @@ func (m *Main) showStatus(s provider.Status) error {
 	m.printf("%s, %s on %s, up %s\nchain   block %d, heard %s\noffer   %s\npeers   %d\nmemory  %d MiB, blobs %d MiB\n",
 		registered, s.Address, s.ChainID, time.Since(s.Started).Round(time.Second), s.Chain.Height, heard, offer, len(s.Peers),
 		s.Resources.RSSBytes>>20, s.Resources.BlobBytes>>20)
+	if s.ClockProblem != "" {
+		m.printf("clock   %s\n", s.ClockProblem)
+	}
 	if len(s.Leases) == 0 {
 		m.printf("leases  none\n")
 		return nil

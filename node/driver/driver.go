@@ -140,8 +140,8 @@ type Capabilities struct {
 	Arch string
 	// CPUMilli is the most CPU one run can use, in thousandths of a core.
 	CPUMilli int64
-	// CPUFractions is whether less than a core is enforced. If not, a run
-	// occupies a whole core and must be accounted as one.
+	// CPUFractions is whether less than a core is enforced. If not, a run can occupy
+	// a whole core, and the driver is not offered: the market sells thousandths.
 	CPUFractions bool
 	// MemoryMiB is the largest memory limit that is enforced.
 	MemoryMiB int64
@@ -150,6 +150,10 @@ type Capabilities struct {
 	// DiskInMemoryMiB is the largest DiskMiB that is kept in memory, on top of
 	// MemoryMiB: whoever hands out the machine's memory has to add it.
 	DiskInMemoryMiB int64
+	// RunMemoryMiB is what each run takes of the machine's memory beyond all its
+	// limits, at most. LogInMemory is whether its log is kept there too.
+	RunMemoryMiB int64
+	LogInMemory  bool
 	// Processes is whether the guest can start processes; their number is then limited.
 	Processes bool
 	// Network is whether a run can be given a network without the host's.

@@ -15,6 +15,7 @@ import (
 	"github.com/ipfs/go-cid"
 
 	"github.com/nexara/nexara/node/blob"
+	"github.com/nexara/nexara/node/loopback"
 )
 
 // BlobConfig configures the blob routes.
@@ -76,16 +77,7 @@ func (c *BlobConfig) validate() error {
 
 // Loopback allows requests of programs on this machine: not those that a proxy passed on, nor those that a
 // web page made a browser send.
-func Loopback(r *http.Request) bool {
-	for _, h := range []string{"Origin", "Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
-		if r.Header.Get(h) != "" {
-			return false
-		}
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	ip := net.ParseIP(host)
-	return err == nil && ip != nil && ip.IsLoopback()
-}
+func Loopback(r *http.Request) bool { return loopback.Request(r) }
 
 type blobHandler struct {
 	cfg     BlobConfig

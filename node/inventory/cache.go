@@ -21,31 +21,31 @@ type cached struct {
 	Benchmark   Benchmark `json:"benchmark"`
 }
 
-// fingerprint changes when the figures would: other cores, folder or URL.
+// fingerprint changes when the figures would: other cores or folder.
 func fingerprint(m *Machine, cfg Config) string {
-	return fmt.Sprintf("%s %d %d %q %q", m.Arch, m.CPUMilli, runtime.NumCPU(), cfg.Dir, cfg.NetURL)
+	return fmt.Sprintf("%s %d %d %q", m.Arch, m.CPUMilli, runtime.NumCPU(), cfg.Dir)
 }
 
-// loadCache gives a benchmark that fits. Whatever is wrong with the file only
-// means measuring again.
-func loadCache(cfg Config, mark string) (Benchmark, bool) {
+// loadCache gives a benchmark that fits, and when it was taken. Whatever is wrong
+// with the file only means measuring again.
+func loadCache(cfg Config, mark string) (_ Benchmark, at time.Time, ok bool) {
 	if cfg.CachePath == "" {
-		return Benchmark{}, false
+		return Benchmark{}, at, false
 	}
 	b, err := readSystemFile(cfg.CachePath)
 	if err != nil {
-		return Benchmark{}, false
+		return Benchmark{}, at, false
 	}
 	c, err := parseCache(b)
 	if err != nil {
 		cfg.Log.Warn("inventory: benchmark cache is ignored", "path", cfg.CachePath, "err", err)
-		return Benchmark{}, false
+		return Benchmark{}, at, false
 	}
 	age := cfg.Now().Sub(c.MeasuredAt)
 	if c.Fingerprint != mark || age < 0 || age > cfg.CacheAge {
-		return Benchmark{}, false
+		return Benchmark{}, at, false
 	}
-	return c.Benchmark, true
+	return c.Benchmark, c.MeasuredAt, true
 }
 
 func parseCache(b []byte) (cached, error) {
@@ -62,8 +62,8 @@ func parseCache(b []byte) (cached, error) {
 	return c, nil
 }
 
-func saveCache(cfg Config, mark string, x Benchmark) error {
-	b, err := json.MarshalIndent(cached{cacheVersion, mark, cfg.Now().UTC(), x}, "", "  ")
+func saveCache(cfg Config, mark string, at time.Time, x Benchmark) error {
+	b, err := json.MarshalIndent(cached{cacheVersion, mark, at.UTC(), x}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -90,8 +90,12 @@ func measureDisk(ctx context.Context, dir string, free int64) (write, read int64
 	return write, rate(got, time.Since(start)), ctx.Err()
 }
 
-// measureNet downloads up to netBytes from url. The rate is in MiB/s.
-func measureNet(ctx context.Context, client *http.Client, url string) (int64, error) {
+// measureNet downloads up to netBytes from where source says. The rate is in MiB/s.
+func measureNet(ctx context.Context, client *http.Client, source func(context.Context) (string, error)) (int64, error) {
+	url, err := source(ctx)
+	if err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, netTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -169,6 +169,10 @@ func TestCDI(t *testing.T) {
 	require.Equal(t, []GPU{{unknownModel, 2, 0}}, got, "the later folder overrides")
 }
 
+func from(s *httptest.Server) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return s.URL, nil }
+}
+
 func TestMeasureThisMachine(t *testing.T) {
 	dir := t.TempDir()
 	served := 0
@@ -177,7 +181,7 @@ func TestMeasureThisMachine(t *testing.T) {
 		_, _ = w.Write(make([]byte, 4<<20))
 	}))
 	defer server.Close()
-	cfg := Config{Dir: dir, CachePath: filepath.Join(t.TempDir(), "benchmark.json"), NetURL: server.URL, speedTime: 100 * time.Millisecond}
+	cfg := Config{Dir: dir, CachePath: filepath.Join(t.TempDir(), "benchmark.json"), NetURL: from(server), speedTime: 100 * time.Millisecond}
 	m, err := Measure(context.Background(), cfg)
 	require.NoError(t, err)
 	t.Logf("%+v", *m)
@@ -226,13 +230,26 @@ func TestMeasureFailures(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	cache := filepath.Join(t.TempDir(), "benchmark.json")
-	m, err := Measure(context.Background(), Config{
-		Dir: t.TempDir(), CachePath: cache, NetURL: server.URL, speedTime: time.Millisecond, nvidiaSMI: tool(t, "exit 1"),
-	})
+	cfg := Config{Dir: t.TempDir(), CachePath: cache, NetURL: from(server), speedTime: time.Millisecond, nvidiaSMI: tool(t, "exit 1")}
+	m, err := Measure(context.Background(), cfg)
 	require.NoError(t, err)
 	require.Len(t, m.Warnings, 2)
-	_, err = os.Stat(cache)
-	require.True(t, errors.Is(err, os.ErrNotExist), "half a benchmark is not cached")
+	require.Zero(t, m.Benchmark.NetMiBs)
+
+	// The gateway comes up later: only the network is measured then.
+	there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }))
+	defer there.Close()
+	cfg.NetURL = from(there)
+	again, err := Measure(context.Background(), cfg)
+	require.NoError(t, err)
+	require.Positive(t, again.Benchmark.NetMiBs)
+	want := m.Benchmark
+	want.NetMiBs = again.Benchmark.NetMiBs
+	require.Equal(t, want, again.Benchmark)
+	cfg.NetURL = nil
+	again, err = Measure(context.Background(), cfg)
+	require.NoError(t, err)
+	require.Equal(t, want, again.Benchmark, "kept")
 }
 
 // The workload must give one answer on every machine and under every compiler:

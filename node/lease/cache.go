@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,10 @@ import (
 // flushed before a loss of power may be short or empty, so a cache of an earlier
 // boot is thrown away: blocks in the store carry their hash, unpacked files do not.
 const bootFile = "boot"
+
+// sizeSuffix names the file beside an entry that holds the size of its DAG: what was
+// fetched for an entry must be known after a restart too.
+const sizeSuffix = ".size"
 
 // unpacked is how much larger than its DAG an unpacked image or input may be:
 // repeated blocks are legitimate, bombs are not.
@@ -42,7 +47,7 @@ type cached struct {
 	refs  int
 	ready bool
 	size  int64 // on disk
-	dag   int64 // of the blocks, 0 when unknown
+	dag   int64 // of the blocks
 	used  time.Time
 }
 
@@ -67,12 +72,19 @@ func newCache(dir string, max int64, st blob.Store, f blob.Fetcher) (*cache, err
 	}
 	for _, e := range list {
 		at := filepath.Join(dir, e.Name())
-		switch {
-		case e.Name() == bootFile:
-		case strings.HasPrefix(e.Name(), "."): // half an export of a killed process
+		if e.Name() == bootFile || strings.HasSuffix(e.Name(), sizeSuffix) {
+			continue
+		}
+		dag, known := c.readSize(e.Name())
+		if strings.HasPrefix(e.Name(), ".") || !known { // half an export of a killed process
 			err = errors.Join(err, os.RemoveAll(at))
-		default:
-			c.entries[e.Name()] = &cached{turn: make(chan struct{}, 1), ready: true, size: sizeOf(at), used: time.Now()}
+			continue
+		}
+		c.entries[e.Name()] = &cached{turn: make(chan struct{}, 1), ready: true, size: sizeOf(at), dag: dag, used: time.Now()}
+	}
+	for _, e := range list {
+		if name, ok := strings.CutSuffix(e.Name(), sizeSuffix); ok && c.entries[name] == nil {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}
 	if err != nil {
@@ -81,10 +93,36 @@ func newCache(dir string, max int64, st blob.Store, f blob.Fetcher) (*cache, err
 	return c, nil
 }
 
+// readSize is what writeSize wrote; known is false when there is no such file.
+func (c *cache) readSize(name string) (dag int64, known bool) {
+	raw, err := os.ReadFile(filepath.Join(c.dir, name+sizeSuffix))
+	if err != nil {
+		return 0, false
+	}
+	dag, err = strconv.ParseInt(string(raw), 10, 64)
+	return dag, err == nil && dag >= 0
+}
+
+// writeSize notes the size of an entry's DAG; the entry itself comes after it.
+func (c *cache) writeSize(name string, dag int64) error {
+	half := filepath.Join(c.dir, "."+name+".half")
+	if err := os.WriteFile(half, strconv.AppendInt(nil, dag, 10), 0o644); err != nil {
+		return fmt.Errorf("%w: cache: %w", ErrHost, err)
+	}
+	if err := os.Rename(half, filepath.Join(c.dir, name+sizeSuffix)); err != nil {
+		return fmt.Errorf("%w: cache: %w", ErrHost, err)
+	}
+	return nil
+}
+
 // get makes the blob available as a file or folder until release is called, and
-// returns its size in blocks. It fetches at most limit bytes.
+// returns its size in blocks. It fetches at most limit bytes; with none left
+// nothing is asked for, as 0 means a default to whoever fetches.
 func (c *cache) get(ctx context.Context, id cid.Cid, limit int64) (path string, dag int64, release func(), err error) {
 	name := id.String()
+	if limit <= 0 {
+		return "", 0, nil, fmt.Errorf("%w: %s, and the declared bytes are used up", blob.ErrTooLarge, name)
+	}
 	c.mu.Lock()
 	e := c.entries[name]
 	if e == nil {
@@ -123,6 +161,9 @@ func (c *cache) fill(ctx context.Context, id cid.Cid, path string, e *cached, li
 	defer c.store.Hold()()
 	stat, err := c.fetcher.Fetch(ctx, id, blob.Limits{MaxBytes: limit})
 	if err != nil {
+		return err
+	}
+	if err := c.writeSize(id.String(), stat.Bytes); err != nil {
 		return err
 	}
 	_, err = blob.Export(ctx, c.store, id, path, blob.Limits{MaxBytes: unpacked * limit})
@@ -170,7 +211,7 @@ func (c *cache) evict() {
 		}
 		total -= c.entries[oldest].size
 		delete(c.entries, oldest)
-		_ = os.RemoveAll(gone) // what stays is swept at the next start
+		_, _ = os.RemoveAll(gone), os.Remove(at+sizeSuffix) // what stays is swept at the next start
 	}
 }
 

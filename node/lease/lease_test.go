@@ -310,7 +310,10 @@ func TestKilledAtEveryStep(t *testing.T) {
 				second := w.start(nil)
 				w.reaches(id, delivered)
 				w.eventually("done", func() bool { return len(second.log.Leases()) == 0 && second.r.Leases() == 0 })
+				in, err := blob.Walk(t.Context(), w.remote, w.input.CID, blob.Limits{}, nil)
+				require.NoError(t, err)
 				for i, m := range w.manifests(id) {
+					require.Equal(t, in.Bytes, m.Usage.BytesIn, "whoever fetched")
 					require.Equal(t, "exited", m.Reason)
 					require.Equal(t, fmt.Sprintf("%d some words", i), w.content(id, i, "outputs/deep/er/result.txt"))
 				}

@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer, r *Reconciler) (*metrics, error) {
 			Name: name("custody_failures_total"), Help: "Rounds over all custodians in which nobody signed.",
 		}),
 		notice: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: name("lease_notice_seconds"), Help: "Time from the wake by a block to a lease being taken up.",
+			Name: name("lease_notice_seconds"), Help: "Time from a block becoming known on this machine to a lease of it being taken up.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .2, .3, .5, 1, 2},
 		}),
 	}

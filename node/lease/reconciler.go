@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,7 +26,9 @@ type Reconciler struct {
 	metrics *metrics
 	starts  chan struct{}
 	packs   chan struct{}
+	runs    gate
 	wake    chan struct{}
+	woken   atomic.Pointer[time.Time] // when the block became known that nobody has looked at yet
 
 	ctx context.Context // of Run
 
@@ -36,7 +39,7 @@ type Reconciler struct {
 	heard   time.Time // when it came
 	expires int64     // the offer's expiry, from the same answer
 	running bool
-	outlive map[string]bool // by driver: whether its runs outlive this process
+	caps    map[string]driver.Capabilities // by driver, once asked
 }
 
 // New checks the configuration and prepares the cache. Nothing runs before Run.
@@ -52,7 +55,7 @@ func New(cfg Config, deps Deps) (*Reconciler, error) {
 		return nil, err
 	}
 	r := &Reconciler{
-		cfg: cfg, deps: deps, cache: c, tenures: map[uint64]*tenure{}, outlive: map[string]bool{},
+		cfg: cfg, deps: deps, cache: c, tenures: map[uint64]*tenure{}, caps: map[string]driver.Capabilities{},
 		starts: make(chan struct{}, cfg.StartsAtOnce), packs: make(chan struct{}, cfg.PacksAtOnce), wake: make(chan struct{}, 1),
 	}
 	if r.metrics, err = newMetrics(deps.Metrics, r); err != nil {
@@ -62,8 +65,10 @@ func New(cfg Config, deps Deps) (*Reconciler, error) {
 	return r, nil
 }
 
-// Wake says that a block is there. It never blocks; wakes that meet are one.
-func (r *Reconciler) Wake() {
+// Wake says that a block is there, and when this machine learned of it. It never
+// blocks; wakes that meet are one, as old as the oldest of them.
+func (r *Reconciler) Wake(seen time.Time) {
+	r.woken.CompareAndSwap(nil, &seen)
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -94,15 +99,13 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	poll := time.NewTimer(0)
 	defer poll.Stop()
 	for {
-		woken := time.Time{}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-r.wake:
-			woken = time.Now()
 		case <-poll.C:
 		}
-		r.reconcile(ctx, woken, &group)
+		r.reconcile(ctx, r.woken.Swap(nil), &group)
 		poll.Reset(r.cfg.Poll)
 	}
 }
@@ -156,7 +159,8 @@ func (r *Reconciler) launch(t *tenure, group *sync.WaitGroup) {
 }
 
 // reconcile reads the desired state once and moves the actual one towards it.
-func (r *Reconciler) reconcile(ctx context.Context, woken time.Time, group *sync.WaitGroup) {
+// woken is when the block behind it became known, nil when none did.
+func (r *Reconciler) reconcile(ctx context.Context, woken *time.Time, group *sync.WaitGroup) {
 	answer, err := r.deps.Chain.Assignments(ctx)
 	if ctx.Err() != nil {
 		return
@@ -205,8 +209,8 @@ func (r *Reconciler) reconcile(ctx context.Context, woken time.Time, group *sync
 			continue
 		}
 		t := r.adopt(a, height)
-		if !woken.IsZero() {
-			r.metrics.notice.Observe(time.Since(woken).Seconds())
+		if woken != nil {
+			r.metrics.notice.Observe(time.Since(*woken).Seconds())
 		}
 		t.log.Info("lease seen", "shards", t.seen.Count, "height", height, "assigned", a.GetLease().GetAssignedHeight(),
 			"after_block_ms", time.Since(at).Milliseconds())
@@ -291,23 +295,27 @@ func (r *Reconciler) lost(err error) {
 	}
 }
 
-// recovers asks a driver once whether its runs outlive this process.
-func (r *Reconciler) recovers(ctx context.Context, d driver.Driver) (bool, error) {
+// capabilities asks a driver once for what does not change.
+func (r *Reconciler) capabilities(ctx context.Context, d driver.Driver) (driver.Capabilities, error) {
 	r.mu.Lock()
-	yes, known := r.outlive[d.Name()]
+	caps, known := r.caps[d.Name()]
 	r.mu.Unlock()
 	if known {
-		return yes, nil
+		return caps, nil
 	}
 	caps, err := d.Capabilities(ctx)
 	if err != nil {
-		return false, err
+		return caps, err
 	}
 	r.mu.Lock()
-	r.outlive[d.Name()] = caps.Recovers
+	r.caps[d.Name()] = caps
 	r.mu.Unlock()
-	return caps.Recovers, nil
+	return caps, nil
 }
+
+// LimitRuns sets how many runs may be there at a time that take memory beyond their
+// limits (driver.Capabilities.RunMemoryMiB); 0 is no limit. Others wait for them to end.
+func (r *Reconciler) LimitRuns(n int64) { r.runs.set(n) }
 
 // pauses returns a waiter whose waits grow from RetryMin to RetryMax, with jitter.
 func (r *Reconciler) pauses() func(context.Context) error {

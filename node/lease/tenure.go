@@ -55,10 +55,12 @@ type tenure struct {
 	doc      *jobspec.Document
 	driver   driver.Driver
 	recovers bool
+	heavy    bool // each run takes memory beyond its limits
 	image    string
 	digest   string
 	inputs   []driver.Input
 	inBytes  int64
+	fetched  *store.InputsFetched // of an earlier process
 	releases []func()
 }
 
@@ -114,7 +116,7 @@ func (r *Reconciler) adopt(a *tasksv1.Assignment, height int64) *tenure {
 // restore takes up a lease of the journal at the stage its last step says.
 func (r *Reconciler) restore(l *store.Lease) *tenure {
 	t := r.newTenure(l.ID, l.Seen)
-	t.restored, t.trusted, t.stage = true, l.InputsFetched != nil, Fetching
+	t.restored, t.trusted, t.stage, t.fetched = true, l.InputsFetched != nil, Fetching, l.InputsFetched
 	t.result, t.custody = l.Result, l.Custody
 	for i, s := range l.Shards {
 		if s.Packed != nil {

@@ -108,9 +108,11 @@ func (t *tenure) fetchAll(ctx context.Context, job *tasksv1.Job, budget int64) e
 	if t.driver = t.r.deps.Drivers[string(doc.Runtime)]; t.driver == nil {
 		return fmt.Errorf("%w: no driver for %s", driver.ErrUnsupported, doc.Runtime)
 	}
-	if t.recovers, err = t.r.recovers(ctx, t.driver); err != nil {
+	caps, err := t.r.capabilities(ctx, t.driver)
+	if err != nil {
 		return err
 	}
+	t.recovers, t.heavy = caps.Recovers, caps.RunMemoryMiB > 0 || caps.LogInMemory
 	take := func(text string) (string, int64, error) {
 		id, err := blob.Parse(text)
 		if err != nil {
@@ -145,6 +147,9 @@ func (t *tenure) fetchAll(ctx context.Context, job *tasksv1.Job, budget int64) e
 		}
 		t.inputs = append(t.inputs, driver.Input{HostPath: path, GuestPath: in.Mount})
 		t.inBytes += size
+	}
+	if t.fetched != nil { // the shards of a lease agree, whichever process packed them
+		t.inBytes = t.fetched.Bytes
 	}
 	// Everything is here before the costly part begins: what cannot be fetched is known soon.
 	info, err := t.driver.Prepare(ctx, path)

@@ -61,6 +61,12 @@ func (t *tenure) runShard(i int) {
 }
 
 func (t *tenure) runOnce(i, try int) error {
+	if t.heavy {
+		if err := t.r.runs.enter(t.work, t.restored && try == 0); err != nil {
+			return err
+		}
+		defer t.r.runs.leave()
+	}
 	run, err := t.obtain(i, try)
 	if err != nil {
 		return err

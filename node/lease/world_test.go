@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ipfs/go-cid"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
@@ -122,6 +123,7 @@ type world struct {
 	lost      atomic.Bool // the requester's blobs cannot be fetched
 	faults    func(driver.Driver) driver.Driver
 	config    func(*Config)
+	metrics   prometheus.Registerer
 	image     blob.Node
 	input     blob.Node
 	nextID    uint64
@@ -256,7 +258,7 @@ func (w *world) start(c *crash) *daemon {
 	r, err := New(cfg, Deps{
 		Identity: Identity{ChainID: "test-1", NexCore: 7, Address: w.gateway.Address()},
 		Chain:    chainOf{w.chain, c}, Drivers: map[string]driver.Driver{"wasm": d}, Store: st, Fetcher: fetcher{w, st},
-		Custodian: custodian{w, st, c}, Journal: journal{j, c}, Logger: log,
+		Custodian: custodian{w, st, c}, Journal: journal{j, c}, Logger: log, Metrics: w.metrics,
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -265,7 +267,7 @@ func (w *world) start(c *crash) *daemon {
 	}
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	w.chain.set(func() { w.chain.wake = r.Wake })
+	w.chain.set(func() { w.chain.wake = func() { r.Wake(time.Now()) } })
 	var once sync.Once
 	stop := func() {
 		once.Do(func() {

@@ -125,7 +125,17 @@ func (p Prices) ask() (*tasksv1.Ask, error) {
 // Machine is what there is, as measured now.
 type Machine struct {
 	CPUMilli, MemoryMiB, FreeDiskMiB int64
+	// LogMiB is how long a run's log may become.
+	LogMiB int64
 }
+
+const (
+	// leastRunMilli is the least CPU of a run whose memory beyond its limits is set
+	// aside, in thousandths of a core: drivers of such runs take no less.
+	leastRunMilli = 10
+	// asideShare is the part of the memory, as a divisor, that is set aside at most.
+	asideShare = 8
+)
 
 // Terms are what the standing offer should say.
 type Terms struct {
@@ -134,6 +144,10 @@ type Terms struct {
 	Runtimes      []string
 	Network       bool
 	MaxRunSeconds int64
+	// Runs is how many runs may be there at a time that take memory beyond their
+	// limits; 0 is no limit. It is not part of the offer: what is set aside for them
+	// is not offered, and the rest of them wait.
+	Runs int64
 }
 
 // Plan works out the terms: the least of what the operator wants, what the
@@ -148,9 +162,10 @@ func Plan(c Config, m Machine, drivers []driver.Capabilities, spec *nexcorev1.Sp
 		return Terms{}, err
 	}
 	t := Terms{Ask: ask, Capacity: &tasksv1.Resources{}, MaxRunSeconds: c.MaxRunSeconds}
-	var disk, inMemory int64
+	var disk, inMemory, perRun int64
 	for _, d := range drivers {
-		if d.MemoryMiB < 1 || d.CPUMilli < 1 || !slices.Contains(spec.GetRuntimes(), d.Runtime) {
+		// The chain sells thousandths of a core: a driver whose runs take whole ones would break its word.
+		if d.MemoryMiB < 1 || d.CPUMilli < 1 || !d.CPUFractions || !slices.Contains(spec.GetRuntimes(), d.Runtime) {
 			continue
 		}
 		t.Runtimes = append(t.Runtimes, d.Runtime)
@@ -160,9 +175,14 @@ func Plan(c Config, m Machine, drivers []driver.Capabilities, spec *nexcorev1.Sp
 			disk = d.DiskMiB
 		}
 		inMemory = max(inMemory, d.DiskInMemoryMiB)
+		beyond := d.RunMemoryMiB
+		if d.LogInMemory {
+			beyond += m.LogMiB
+		}
+		perRun = max(perRun, beyond)
 	}
 	if len(t.Runtimes) == 0 {
-		return Terms{}, fmt.Errorf("%w: no driver works for a registered runtime (registered: %s)", ErrNothing,
+		return Terms{}, fmt.Errorf("%w: no driver works and keeps shares of a core for a registered runtime (registered: %s)", ErrNothing,
 			strings.Join(spec.GetRuntimes(), ", "))
 	}
 	slices.Sort(t.Runtimes)
@@ -176,11 +196,19 @@ func Plan(c Config, m Machine, drivers []driver.Capabilities, spec *nexcorev1.Sp
 	cpu := min(wish(c.CPUMilli, m.CPUMilli*c.SharePercent/100), m.CPUMilli, int64(spec.GetCpuMilli()))
 	memory := min(wish(c.MemoryMiB, m.MemoryMiB*c.SharePercent/100), m.MemoryMiB, int64(spec.GetMemoryMib()))
 	disk = min(disk, wish(c.DiskMiB, m.FreeDiskMiB/2), m.FreeDiskMiB, int64(spec.GetDiskMib()))
+	total := m.MemoryMiB * c.SharePercent / 100
+	if perRun > 0 {
+		// As many runs as the cores allow, if that is not too much memory: it cannot be sold twice.
+		aside := max(min(cpu/leastRunMilli*perRun, total/asideShare), perRun)
+		t.Runs = aside / perRun
+		total -= aside
+		memory = min(memory, total)
+	}
 	if inMemory > 0 && disk > 0 {
 		// Small writable spaces live in memory, and many of them can add up to all the disk offered:
 		// memory and disk together must fit into the memory set aside.
 		disk = min(disk, memory/4)
-		memory = min(memory, m.MemoryMiB*c.SharePercent/100-disk)
+		memory = min(memory, total-disk)
 	}
 	if cpu < 1 || memory < 1 {
 		return Terms{}, fmt.Errorf("%w: %d thousandths of a core and %d MiB of memory are left", ErrNothing, cpu, memory)

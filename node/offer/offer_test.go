@@ -44,8 +44,8 @@ func TestPlanTakesTheLeast(t *testing.T) {
 		CpuMilli: 4000, MemoryMib: 8000, DiskMib: 4000, Runtimes: []string{"container", "wasm"},
 		Gpus: []*nexcorev1.GPU{{Model: "a100", Count: 2}},
 	}
-	wasm := driver.Capabilities{Runtime: "wasm", CPUMilli: 1000, MemoryMiB: 4096, DiskMiB: 1 << 20}
-	box := driver.Capabilities{Runtime: "container", CPUMilli: 4000, MemoryMiB: 8000, DiskMiB: 1 << 20, DiskInMemoryMiB: 64, Network: true}
+	wasm := driver.Capabilities{Runtime: "wasm", CPUMilli: 1000, CPUFractions: true, MemoryMiB: 4096, DiskMiB: 1 << 20}
+	box := driver.Capabilities{Runtime: "container", CPUMilli: 4000, CPUFractions: true, MemoryMiB: 8000, DiskMiB: 1 << 20, DiskInMemoryMiB: 64, Network: true}
 	half := Default()
 	half.SharePercent = 50
 
@@ -75,8 +75,35 @@ func TestPlanTakesTheLeast(t *testing.T) {
 	require.ErrorIs(t, err, ErrNothing)
 	_, err = Plan(half, machine, []driver.Capabilities{box}, &nexcorev1.Spec{Runtimes: []string{"wasm"}})
 	require.ErrorIs(t, err, ErrNothing)
+	whole := box
+	whole.CPUFractions = false
+	_, err = Plan(half, machine, []driver.Capabilities{whole}, spec)
+	require.ErrorIs(t, err, ErrNothing, "a share of a core that nobody keeps is not sold")
 	_, err = Plan(half, Machine{}, []driver.Capabilities{box}, spec)
 	require.ErrorIs(t, err, ErrNothing)
+}
+
+// What each run takes beyond its limits is set aside before memory is offered.
+func TestPlanSetsRunsAside(t *testing.T) {
+	spec := &nexcorev1.Spec{CpuMilli: 1 << 20, MemoryMib: 1 << 20, Runtimes: []string{"container"}}
+	box := driver.Capabilities{Runtime: "container", CPUMilli: 4000, CPUFractions: true, MemoryMiB: 8000, RunMemoryMiB: 10, LogInMemory: true}
+	whole := Default()
+	whole.SharePercent = 100
+	for name, c := range map[string]struct{ cpu, memory, runs, offered int64 }{
+		"the cores bound the runs":  {1000, 16_000, 100, 14_600},
+		"the memory bounds them":    {64_000, 16_000, 142, 14_000},
+		"one run at the very least": {1000, 100, 1, 86},
+	} {
+		got, err := Plan(whole, Machine{CPUMilli: c.cpu, MemoryMiB: c.memory, LogMiB: 4}, []driver.Capabilities{box}, spec)
+		require.NoError(t, err, name)
+		require.Equal(t, []int64{c.runs, c.offered}, []int64{got.Runs, got.Capacity.MemoryMib}, name)
+		require.LessOrEqual(t, got.Capacity.MemoryMib+got.Runs*14, c.memory, name)
+	}
+	box.RunMemoryMiB, box.LogInMemory = 0, false
+	got, err := Plan(whole, Machine{CPUMilli: 1000, MemoryMiB: 16_000, LogMiB: 4}, []driver.Capabilities{box}, spec)
+	require.NoError(t, err)
+	require.Zero(t, got.Runs)
+	require.Equal(t, int64(16_000), got.Capacity.MemoryMib)
 }
 
 func TestDecide(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/nexara/nexara/node/lease"
+	"github.com/nexara/nexara/node/loopback"
 )
 
 // LogProtocol is the stream protocol on which gateways read live logs: one line of
@@ -48,13 +49,15 @@ type Status struct {
 	NexCore uint64     `json:"nexcore"`
 	Chain   lease.Head `json:"chain"`
 	// SkewMillis is this machine's clock minus block time at the last block.
-	SkewMillis int64               `json:"skew_ms"`
-	Offer      *OfferStatus        `json:"offer"`
-	PeerID     string              `json:"peer_id,omitempty"`
-	Addrs      []string            `json:"addrs,omitempty"`
-	Peers      []string            `json:"peers"`
-	Leases     []lease.LeaseStatus `json:"leases"`
-	Resources  ResourceStatus      `json:"resources"`
+	SkewMillis int64 `json:"skew_ms"`
+	// ClockProblem says why this machine's clock is not trusted; while it is there, there is no offer.
+	ClockProblem string              `json:"clock_problem,omitempty"`
+	Offer        *OfferStatus        `json:"offer"`
+	PeerID       string              `json:"peer_id,omitempty"`
+	Addrs        []string            `json:"addrs,omitempty"`
+	Peers        []string            `json:"peers"`
+	Leases       []lease.LeaseStatus `json:"leases"`
+	Resources    ResourceStatus      `json:"resources"`
 }
 
 // ResourceStatus is what the daemon itself uses.
@@ -71,9 +74,10 @@ type ResourceStatus struct {
 func (p *Provider) Status(ctx context.Context) Status {
 	s := Status{
 		Version: p.deps.Version, Started: p.started, ChainID: p.cfg.Chain.ID, Address: p.deps.Key.Address(),
-		NexCore: p.nexcore.Load(), SkewMillis: time.Duration(p.skew.Load()).Milliseconds(), Offer: p.offers.view.Load(),
-		Peers: []string{}, Leases: []lease.LeaseStatus{},
+		NexCore: p.nexcore.Load(), Offer: p.offers.view.Load(), Peers: []string{}, Leases: []lease.LeaseStatus{},
 	}
+	skew, problem := p.clock.state()
+	s.SkewMillis, s.ClockProblem = skew.Milliseconds(), problem
 	if r := p.leases.Load(); r != nil {
 		s.Chain, s.Leases = r.Head(), r.Status()
 	}
@@ -131,12 +135,28 @@ func newAPI(p *Provider) (*api, error) {
 		p.offers.poke()
 		reply(w, http.StatusAccepted, map[string]bool{"draining": true})
 	})
+	var handler http.Handler = mux
+	if a.listener.Addr().Network() != "unix" {
+		handler = ownMachine(mux)
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
 	a.server = &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute,
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 	}
 	return a, nil
+}
+
+// ownMachine refuses what no program on this machine sent by itself: the socket has a
+// file's mode to keep others out, an open port has only what a request tells.
+func ownMachine(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !loopback.Request(r) || !loopback.Host(r) {
+			reply(w, http.StatusForbidden, map[string]string{"error": "only programs on this machine may ask", "code": "forbidden"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (a *api) run(ctx context.Context) error {

@@ -143,6 +143,14 @@ func (c LeaseConfig) config(h Home) lease.Config {
 	}
 }
 
+// logMiB is the length of a run's log at most, a page of rounding included.
+func (c LeaseConfig) logMiB() int64 {
+	if c.LogMiB > 0 {
+		return c.LogMiB + 1
+	}
+	return lease.Default().LogBytes>>20 + 1
+}
+
 // APIConfig says where the local API listens: "unix" for a socket in the home
 // folder, or a loopback address such as 127.0.0.1:8490.
 type APIConfig struct {

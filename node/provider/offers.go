@@ -109,14 +109,25 @@ func (o *offers) tick(ctx context.Context, head lease.Head) error {
 	if o.drain.Load() && o.record.GetStatus() == nexcorev1.Status_STATUS_DRAINING {
 		o.drain.Store(false) // the chain remembers it from here on
 	}
-	action := offer.Decide(o.terms, offer.View{
-		Height: height, Offer: o.offer, TTL: o.ttl, Active: active,
-		Drain: o.drain.Load() || o.record.GetStatus() == nexcorev1.Status_STATUS_DRAINING, PendingUntil: o.pending,
-	})
+	action, terms := o.decide(height)
 	if action == offer.Nothing {
 		return nil
 	}
-	return o.send(ctx, height, action.String(), action.Message(o.p.deps.Key.Address(), o.terms))
+	return o.send(ctx, height, action.String(), action.Message(o.p.deps.Key.Address(), terms))
+}
+
+// decide says what to do now, by values that were read before. A machine whose
+// clock is wrong offers nothing: it would miss every deadline, or see none.
+func (o *offers) decide(height int64) (offer.Action, *offer.Terms) {
+	terms := o.terms
+	if _, problem := o.p.clock.state(); problem != "" {
+		terms = nil
+	}
+	draining := o.record.GetStatus() == nexcorev1.Status_STATUS_DRAINING
+	return offer.Decide(terms, offer.View{
+		Height: height, Offer: o.offer, TTL: o.ttl, Active: o.record.GetStatus() == nexcorev1.Status_STATUS_ACTIVE,
+		Drain: o.drain.Load() || draining, PendingUntil: o.pending,
+	}), terms
 }
 
 // look reads registration, offer and parameters.
@@ -150,6 +161,7 @@ func (o *offers) look(ctx context.Context, height int64) error {
 func (o *offers) plan(ctx context.Context) {
 	o.planned = time.Now()
 	machine, err := o.p.deps.Machine(ctx)
+	machine.LogMiB = o.p.cfg.Leases.logMiB()
 	var terms offer.Terms
 	if err == nil {
 		var caps []driver.Capabilities
@@ -169,6 +181,9 @@ func (o *offers) plan(ctx context.Context) {
 		return
 	}
 	o.terms, o.why = &terms, ""
+	if r := o.p.leases.Load(); r != nil {
+		r.LimitRuns(terms.Runs)
+	}
 }
 
 func (o *offers) send(ctx context.Context, height int64, what string, msg proto.Message) error {
@@ -184,6 +199,9 @@ func (o *offers) send(ctx context.Context, height int64, what string, msg proto.
 
 func (o *offers) publish(head lease.Head) {
 	s := &OfferStatus{Standing: "none", Draining: o.drain.Load(), ExpiresHeight: head.OfferExpires, Problem: o.why}
+	if _, problem := o.p.clock.state(); problem != "" {
+		s.Problem = problem
+	}
 	if o.record != nil {
 		s.Registration = o.record.GetStatus().String()
 		s.Draining = s.Draining || o.record.GetStatus() == nexcorev1.Status_STATUS_DRAINING

@@ -88,7 +88,7 @@ type Provider struct {
 	nexcore atomic.Uint64
 	offers  *offers
 	trusted atomic.Pointer[map[string]bool] // peer ids of gateways
-	skew    atomic.Int64
+	clock   clock
 	api     *api
 }
 
@@ -105,6 +105,7 @@ func New(cfg Config, deps Deps) (*Provider, error) {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
 	p := &Provider{cfg: cfg, deps: deps, log: deps.Logger, registry: prometheus.NewRegistry(), started: time.Now()}
+	p.clock.log = deps.Logger
 	var err error
 	p.client, err = chain.New(chain.Config{RPC: cfg.Chain.RPC, ChainID: cfg.Chain.ID, Logger: deps.Logger})
 	if err != nil {
@@ -181,8 +182,8 @@ func (p *Provider) work(ctx context.Context) error {
 	g.Go(func() error { return r.Run(ctx) })
 	g.Go(func() error {
 		p.client.Watch(ctx, func(h chain.Header) {
-			p.skew.Store(int64(chain.Skew(h)))
-			r.Wake()
+			p.clock.see(h)
+			r.Wake(h.Seen)
 			p.offers.poke()
 		})
 		return nil
@@ -221,7 +222,8 @@ func tidyMemory(ctx context.Context, r *lease.Reconciler) {
 const clockPatience = 8 * time.Second
 
 // checkClock refuses to start with a clock that is wrong. A chain that cannot be
-// reached or stands still is no reason: runs of an earlier process may need us.
+// reached or stands still is no reason: runs of an earlier process may need us, and
+// every later block judges the clock again.
 func (p *Provider) checkClock(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, clockPatience)
 	defer cancel()

@@ -28,6 +28,8 @@ import (
 	"github.com/nexara/nexara/node/lease"
 	"github.com/nexara/nexara/node/offer"
 	"github.com/nexara/nexara/node/store"
+	nexcorev1 "github.com/nexara/nexara/proto/gen/nexara/nexcore/v1"
+	tasksv1 "github.com/nexara/nexara/proto/gen/nexara/tasks/v1"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -114,6 +116,91 @@ func TestStartRefusesAWrongClock(t *testing.T) {
 	p, _ := newProvider(t, rpc(t, 5*time.Second))
 	require.NoError(t, p.checkClock(t.Context()))
 	require.NoError(t, p.Close())
+}
+
+// A clock that goes wrong later is seen at the next blocks, and the offer goes until it is right.
+func TestClockGoesWrong(t *testing.T) {
+	p, _ := newProvider(t, rpc(t, 0))
+	defer p.Close()
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	block := func(height int64, made, seen time.Duration) {
+		p.clock.see(chain.Header{Height: height, Time: at.Add(made), Seen: at.Add(seen)})
+	}
+	p.offers.record = &nexcorev1.NexCore{Status: nexcorev1.Status_STATUS_ACTIVE}
+	p.offers.terms, p.offers.ttl = &offer.Terms{Capacity: &tasksv1.Resources{CpuMilli: 1}}, 100
+	standing := &tasksv1.Offer{ExpiresHeight: 1000}
+	does := func(why string, with, without offer.Action) {
+		t.Helper()
+		p.offers.offer = standing
+		got, _ := p.offers.decide(50)
+		require.Equal(t, with, got, why)
+		p.offers.offer = nil
+		got, _ = p.offers.decide(50)
+		require.Equal(t, without, got, why)
+	}
+	const h = time.Hour
+	block(1, 0, 2*h)
+	does("one old block says nothing: the chain may stand", offer.Post, offer.Post)
+	block(2, 2*h, 2*h+time.Second)
+	does("right", offer.Post, offer.Post)
+	block(3, 2*h+time.Second, 5*h)
+	block(4, 5*h, 5*h+time.Second)
+	does("the chain stood for hours", offer.Post, offer.Post)
+	block(5, 5*h+time.Second, 5*h+2*time.Minute+time.Second)
+	block(6, 5*h+2*time.Second, 5*h+2*time.Minute+2*time.Second)
+	does("two minutes ahead", offer.Withdraw, offer.Nothing)
+	s := p.Status(t.Context())
+	require.Contains(t, s.ClockProblem, "clock skew")
+	p.offers.publish(lease.Head{Height: 50})
+	require.Contains(t, p.Status(t.Context()).Offer.Problem, "clock skew")
+	block(7, 5*h+3*time.Second, 5*h+3*time.Second)
+	block(8, 5*h+4*time.Second, 5*h+4*time.Second)
+	does("right again", offer.Post, offer.Post)
+	require.Empty(t, p.Status(t.Context()).ClockProblem)
+	block(9, 5*h+5*time.Second, 5*h-2*time.Minute)
+	does("two minutes behind", offer.Withdraw, offer.Nothing)
+}
+
+// The port is open to every program on this machine, browsers among them.
+func TestLocalAPIOverTCP(t *testing.T) {
+	p, h := newProvider(t, rpc(t, 0))
+	require.NoError(t, p.api.close())
+	p.cfg.API.Listen = "127.0.0.1:0"
+	var err error
+	p.api, err = newAPI(p)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	base := "http://" + p.api.listener.Addr().String()
+	client := &http.Client{}
+	defer client.CloseIdleConnections()
+	send := func(method, path, header, value string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, base+path, nil)
+		require.NoError(t, err)
+		req.Header.Set(header, value)
+		if header == "Host" {
+			req.Host = value
+		}
+		res, err := client.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		return res.StatusCode
+	}
+	for _, path := range []string{"/status", "/metrics"} {
+		require.Equal(t, http.StatusForbidden, send(http.MethodGet, path, "Host", "rebound.example"))
+	}
+	require.Equal(t, http.StatusForbidden, send(http.MethodPost, "/drain", "Origin", "https://page.example"))
+	require.Equal(t, http.StatusForbidden, send(http.MethodPost, "/drain", "Origin", "null"))
+	require.False(t, p.offers.drain.Load())
+	c, err := NewClient(h)
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.Drain(t.Context()))
+	require.True(t, p.offers.drain.Load())
+	cancel()
+	require.NoError(t, <-done)
 }
 
 // stream is a log stream in memory.

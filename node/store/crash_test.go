@@ -171,6 +171,7 @@ func TestDamagedFilesAreTyped(t *testing.T) {
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
+		require.NotEqual(t, "1", os.Getenv("NEXARA_REQUIRE_CONTAINERS"), "a tmpfs cannot be mounted: %v", err)
 		t.Skipf("needs the right to mount a tmpfs: %v", err)
 	}
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })

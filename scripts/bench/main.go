@@ -131,6 +131,7 @@ func (b *bench) options(name string, n int) scenario.Options {
 	for i := range n {
 		list = append(list, scenario.NexCore{
 			Name: fmt.Sprintf("n%d", i+1), Region: "local", CPUMilli: int64(runtime.NumCPU()) * 1_000, MemoryMiB: 6_000, DiskMiB: 2_000, Price: 50,
+			Init: []string{"--log-format", "json"},
 		})
 	}
 	return scenario.Options{Dir: filepath.Join(b.dir, name), Bin: b.bin, Driver: "wasm", NexCores: list, Params: market()}

@@ -45,7 +45,8 @@ deadline: 10m
 }
 
 // latency is submit to running as a client sees it: 100 single-shard jobs at 2 a second at random times, with
-// a warm image. Running is the acknowledged state on chain.
+// a warm image. Running is the acknowledged state on chain. Beside it, how long after the commit of its block a
+// NexCore takes up a lease.
 func (b *bench) latency(ctx context.Context) (_ any, err error) {
 	w, err := b.world(ctx, "latency", 3)
 	if err != nil {
@@ -60,6 +61,11 @@ func (b *bench) latency(ctx context.Context) (_ any, err error) {
 	if err != nil {
 		return nil, err
 	}
+	commits, err := watchCommits(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	defer commits.stop()
 	const jobs = 100
 	rng := rand.New(rand.NewPCG(1, 2))
 	var mu sync.Mutex
@@ -92,7 +98,10 @@ func (b *bench) latency(ctx context.Context) (_ any, err error) {
 		return nil, err
 	default:
 	}
-	return percentiles(seen), nil
+	commits.stop()
+	out := percentiles(seen)
+	out["lease_seen_after_commit"], err = commits.toSeen(w)
+	return out, err
 }
 
 // warm runs a no-op job of one shard to its end, and gives the message that submits another like it.

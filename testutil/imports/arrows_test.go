@@ -202,7 +202,7 @@ func TestPureRooms(t *testing.T) {
 func layers() [][]string {
 	return [][]string{
 		{"jobspec"},
-		{"key", "inventory", "driver", "blob", "store", "result"},
+		{"key", "loopback", "inventory", "driver", "blob", "store", "result"},
 		{"chain", "offer", "lease"},
 		{"provider", "gateway"},
 	}

@@ -88,15 +88,24 @@ func (h *host) clean(t *testing.T, id string) {
 	require.Empty(t, processes(t, func(arg string) bool { return arg == id }), "processes left")
 	sum := sha256.Sum256([]byte(filepath.Join(h.daemon.Address(), "nexara-test", id)))
 	require.NoFileExists(t, fmt.Sprintf("/run/containerd/s/%x", sum), "shim socket left")
-	groups, err := filepath.Glob("/sys/fs/cgroup/*/nexara/*/" + id)
-	require.NoError(t, err)
-	require.Empty(t, groups, "cgroups left")
+	require.Empty(t, groups(t, id), "cgroups left")
 	loops, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	require.NoError(t, err)
 	for _, l := range loops {
 		b, _ := os.ReadFile(l)
 		require.NotContains(t, string(b), id, "loop device left")
 	}
+}
+
+// groups are the control groups of a run: under each controller in v1, once in v2.
+func groups(t *testing.T, id string) (found []string) {
+	t.Helper()
+	for _, pattern := range []string{"/sys/fs/cgroup/*/nexara/*/", "/sys/fs/cgroup/nexara/*/"} {
+		list, err := filepath.Glob(pattern + id)
+		require.NoError(t, err)
+		found = append(found, list...)
+	}
+	return found
 }
 
 // below gives the lines of a file that contain text.

@@ -24,6 +24,9 @@ import (
 // callTimeout bounds a call to containerd that has no reason to take long.
 const callTimeout = 30 * time.Second
 
+// shimMiB is what a run's shim takes at most, beside what shims share.
+const shimMiB = 10
+
 // labelRun marks our containers with their run's ID.
 const labelRun = "nexara.run"
 
@@ -135,7 +138,7 @@ func (d *Driver) Capabilities(ctx context.Context) (driver.Capabilities, error) 
 	c := driver.Capabilities{
 		Runtime: driver.RuntimeContainer, Arch: runtime.GOARCH, CPUMilli: int64(runtime.NumCPU()) * 1000, CPUFractions: true,
 		MemoryMiB: int64(info.Totalram) * int64(info.Unit) >> 20, DiskMiB: d.cfg.TmpfsMaxMiB, DiskInMemoryMiB: d.cfg.TmpfsMaxMiB,
-		Processes: true, Recovers: true,
+		RunMemoryMiB: shimMiB, LogInMemory: true, Processes: true, Recovers: true,
 		Facts: map[string]string{
 			"containerd": d.version, "snapshotter": d.snapshotter, "cgroups": d.cgroups.String(), "seccomp": "containerd default",
 			"disk": "tmpfs", "network": "none: no isolated way out is configured",
@@ -310,10 +313,9 @@ func (d *Driver) Sweep(ctx context.Context, keep []string) ([]string, error) {
 // Close lets go of the runs; they go on and can be recovered.
 func (d *Driver) Close() error {
 	d.mu.Lock()
-	again := d.closed
 	d.closed = true
 	d.mu.Unlock()
-	if again {
+	if d.ctx.Err() != nil {
 		return nil
 	}
 	d.cancel()

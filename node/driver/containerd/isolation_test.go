@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/containerd/v2/client"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 
@@ -222,4 +223,30 @@ func flip(t *testing.T, path string) {
 	require.NoError(t, err)
 	b[len(b)/2] ^= 1
 	require.NoError(t, os.WriteFile(path, b, 0o600))
+}
+
+// TestErase: nothing is left of a driver that only tried something, not even its namespace.
+func TestErase(t *testing.T) {
+	h := newHost(t)
+	d := h.open(t)
+	ctx := context.Background()
+	r, err := d.Start(ctx, driver.Spec{ID: "tried", Image: drivertest.OCILayout(t), Args: []string{"nothing"}, Limits: driver.DefaultLimits()})
+	require.NoError(t, err)
+	_, err = r.Wait(ctx)
+	require.NoError(t, err)
+	require.NoError(t, d.Close())
+
+	d = h.open(t) // an earlier process's image goes as well
+	require.NoError(t, d.Erase(ctx))
+	_, err = d.Prepare(ctx, drivertest.OCILayout(t))
+	require.ErrorIs(t, err, driver.ErrClosed)
+	require.NoError(t, d.Close())
+	h.clean(t, "tried")
+	c, err := client.New(h.daemon.Address())
+	require.NoError(t, err)
+	defer c.Close()
+	list, err := c.NamespaceService().List(ctx)
+	require.NoError(t, err)
+	require.NotContains(t, list, "nexara-test")
+	require.NoError(t, h.open(t).Erase(ctx), "of a namespace that is not there")
 }

@@ -77,6 +77,7 @@ func TestKilledDaemon(t *testing.T) {
 
 	ctx := context.Background()
 	d := h.open(t)
+	require.NotEmpty(t, groups(t, "survivor"), "what clean looks for is there while a run is")
 	r, err := d.Recover(ctx, "survivor")
 	require.NoError(t, err)
 	_, err = d.Start(ctx, talk("orphan", image))

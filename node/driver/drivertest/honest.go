@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -105,11 +106,19 @@ var honest = []testCase{
 	{
 		name: "a share of a core", needs: func(c driver.Capabilities) bool { return c.CPUFractions },
 		run: func(t *testing.T, s *suite) {
-			spec := s.spec("burn", "1500")
+			// Beside others that take whatever they get.
+			for range 2 {
+				other := s.spec("spin")
+				other.Limits.WallSeconds = 60
+				s.start(t, other)
+			}
+			spec := s.spec("burn", "3000")
 			spec.Limits.CPUMilli = 200
 			o, log, _ := s.run(t, spec)
 			require.True(t, o.Succeeded(), log)
-			require.Less(t, o.Usage.CPUNanos, o.Usage.Wall.Nanoseconds()/2, "a fifth of a core was promised")
+			// What a runtime spends before the program's first instruction is metered, and not capped.
+			used := o.Usage.CPUNanos - (50 * time.Millisecond).Nanoseconds()
+			require.LessOrEqual(t, used, o.Usage.Wall.Nanoseconds()*24/100, "a fifth of a core was promised")
 		},
 	},
 	{name: "prepare once", run: func(t *testing.T, s *suite) {

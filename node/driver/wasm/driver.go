@@ -4,8 +4,8 @@
 // A run sees /in, /out and /tmp and nothing else of the host: no sockets, no
 // processes, no other files. Files are reached through folder handles that no
 // path and no symbolic link can leave, writable space is counted in the file
-// layer, memory is a mapping of the promised size, and time is enforced at every
-// loop of the guest. Runs die with the process: Recover answers ErrNotFound.
+// layer, memory is a mapping of the promised size. Modules are rewritten to call back
+// every so many instructions: there time is enforced, and the share of a core. Runs die with the process: Recover answers ErrNotFound.
 //
 // It never leases, prices, packs or reaches a network. Place in the flow:
 // node/lease hands it a Spec, it hands back an Outcome, a log and an output folder.
@@ -22,6 +22,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -45,6 +46,11 @@ type Config struct {
 	MaxCacheBytes int64
 	// MinFreeBytes of the disk are never promised to a run.
 	MinFreeBytes int64
+	// Compiler is a command that calls Compile with the arguments added to it. Without
+	// one, modules are compiled in this process, which bounds neither time nor memory.
+	Compiler []string
+	// CompileCPU is the CPU time that compiling one module may take.
+	CompileCPU time.Duration
 }
 
 // Default fills what is not set.
@@ -64,6 +70,9 @@ func (c Config) Default() Config {
 	if c.MinFreeBytes == 0 {
 		c.MinFreeBytes = 64 << 20
 	}
+	if c.CompileCPU == 0 {
+		c.CompileCPU = compileCPU
+	}
 	return c
 }
 
@@ -72,7 +81,7 @@ func (c Config) Validate() error {
 	switch {
 	case !filepath.IsAbs(c.Dir):
 		return errors.New("wasm: Dir must be absolute")
-	case c.MaxModuleBytes < 8 || c.MaxModules < 1 || c.MaxCacheBytes < 0 || c.MinFreeBytes < 0:
+	case c.MaxModuleBytes < 8 || c.MaxModules < 1 || c.MaxCacheBytes < 0 || c.MinFreeBytes < 0 || c.CompileCPU < 0:
 		return errors.New("wasm: limits must be positive")
 	}
 	return nil
@@ -83,11 +92,18 @@ type Driver struct {
 	cfg     Config
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache
+	turns   turns
+
+	ctx       context.Context // of compilations; ends with Close
+	cancel    context.CancelFunc
+	compiling chan struct{} // one at a time
+	work      sync.WaitGroup
 
 	mu      sync.Mutex
 	closed  bool
 	runs    map[string]*run    // not removed
 	modules map[string]*module // by digest
+	refused map[string]error   // digests of modules that cost too much to compile
 	files   map[string]stamp   // digest by path, while the file is the same
 	tick    uint64             // orders uses of modules
 }
@@ -104,7 +120,7 @@ func New(cfg Config) (*Driver, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	compiled := filepath.Join(cfg.Dir, "compiled")
+	compiled := filepath.Join(cfg.Dir, compiledDir)
 	for _, dir := range []string{compiled, filepath.Join(cfg.Dir, "runs")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("wasm: %w", err)
@@ -117,15 +133,11 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasm: compiled code: %w", err)
 	}
-	// Without WithCloseOnContextDone a guest's loop would not only run for ever:
-	// native code cannot be preempted, so it would stop the daemon's collector too.
-	rt := wazero.NewRuntimeWithConfig(context.Background(), wazero.NewRuntimeConfig().
-		WithCompilationCache(cache).WithCloseOnContextDone(true).WithDebugInfoEnabled(false).
-		WithCoreFeatures(api.CoreFeaturesV2))
 	d := &Driver{
-		cfg: cfg, runtime: rt, cache: cache,
-		runs: map[string]*run{}, modules: map[string]*module{}, files: map[string]stamp{},
+		cfg: cfg, runtime: engine(cache), cache: cache, turns: make(turns, runtime.GOMAXPROCS(0)), compiling: make(chan struct{}, 1),
+		runs: map[string]*run{}, modules: map[string]*module{}, refused: map[string]error{}, files: map[string]stamp{},
 	}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
 	if err := d.exportWASI(); err != nil {
 		return nil, errors.Join(fmt.Errorf("wasm: %w", err), d.Close())
 	}
@@ -145,11 +157,16 @@ func (d *Driver) exportWASI() error {
 	return err
 }
 
+// compiledDir is the folder of compiled code in the driver's.
+const compiledDir = "compiled"
+
+func (d *Driver) compiled() string { return filepath.Join(d.cfg.Dir, compiledDir) }
+
 // Name is driver.RuntimeWASM.
 func (d *Driver) Name() string { return driver.RuntimeWASM }
 
 // Capabilities says what is enforced here. A guest is one thread, so it never
-// uses more than one core, but a share of a core is not enforced.
+// uses more than one core.
 func (d *Driver) Capabilities(context.Context) (driver.Capabilities, error) {
 	free, err := freeBytes(d.cfg.Dir)
 	if err != nil {
@@ -160,7 +177,7 @@ func (d *Driver) Capabilities(context.Context) (driver.Capabilities, error) {
 		engine = "compiler"
 	}
 	return driver.Capabilities{
-		Runtime: driver.RuntimeWASM, CPUMilli: 1000, MemoryMiB: maxMemoryMiB,
+		Runtime: driver.RuntimeWASM, CPUMilli: 1000, CPUFractions: true, MemoryMiB: maxMemoryMiB,
 		DiskMiB: max(0, free-d.cfg.MinFreeBytes) >> 20,
 		Facts: map[string]string{
 			"abi": "wasip1", "engine": "wazero " + engine, "disk": "counted in the file layer", "cpu": meterName,
@@ -278,10 +295,12 @@ func (d *Driver) Close() error {
 		runs = append(runs, r)
 	}
 	d.mu.Unlock()
+	d.cancel()
 	var errs []error
 	for _, r := range runs {
 		errs = append(errs, r.Remove(context.Background()))
 	}
+	d.work.Wait()
 	ctx := context.Background()
 	return errors.Join(append(errs, d.runtime.Close(ctx), d.cache.Close(ctx))...)
 }

@@ -9,7 +9,7 @@ import (
 
 const (
 	wasmPage     = 64 << 10
-	maxMemoryMiB = 4096 // of a 32-bit address space
+	maxMemoryMiB = 4095 // of a 32-bit address space, less a page
 )
 
 // memory is the linear memory of one run: its limit, its gauge and its storage.
@@ -17,6 +17,8 @@ const (
 // that the collector neither scans it nor keeps it.
 type memory struct {
 	limit uint64
+	own   uint64 // the module's own limit
+	tick  func() // what the guest calls by asking for more than maxPages
 	store storage
 
 	mu      sync.Mutex
@@ -43,7 +45,7 @@ func newMemory(limit uint64) (*memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memory{limit: limit, store: s, since: time.Now()}, nil
+	return &memory{limit: limit, own: maxPages * wasmPage, tick: func() {}, store: s, since: time.Now()}, nil
 }
 
 // Allocate implements experimental.MemoryAllocator; a module has one memory.
@@ -51,8 +53,15 @@ func (m *memory) Allocate(_, _ uint64) experimental.LinearMemory { return m }
 
 // Reallocate answers nil above the limit, which the guest sees as a failed grow.
 func (m *memory) Reallocate(size uint64) []byte {
+	if size > maxPages*wasmPage {
+		m.tick()
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if size > m.own {
+		return nil // by its own word, not by its lease's
+	}
 	if size > m.limit {
 		m.refused = true
 		return nil

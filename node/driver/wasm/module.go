@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -27,6 +28,7 @@ type module struct {
 	err      error
 	bytes    int64
 	minPages uint32 // memory it starts with, in WASM pages
+	maxPages uint32 // memory it allows itself
 	compiled wazero.CompiledModule
 
 	// Guarded by Driver.mu: it may be evicted when users is 0.
@@ -44,8 +46,8 @@ type stamp struct {
 // maxStamps bounds how many paths are remembered.
 const maxStamps = 1024
 
-// Prepare compiles a module file once per digest. A compilation is not
-// interrupted by ctx; it is bounded by MaxModuleBytes.
+// Prepare compiles a module file once per digest. A compilation goes on when ctx
+// ends: others may wait for it, or the next try will. Its own limits bound it.
 func (d *Driver) Prepare(ctx context.Context, image string) (driver.ImageInfo, error) {
 	m, cached, err := d.acquire(ctx, image)
 	if err != nil {
@@ -78,17 +80,16 @@ func (d *Driver) acquire(ctx context.Context, image string) (*module, bool, erro
 				}
 				continue
 			}
-			m = &module{digest: digest, ready: make(chan struct{}), bytes: int64(len(content))}
+			if m = d.compile(digest, content); m.err != nil {
+				d.mu.Unlock()
+				return nil, false, m.err
+			}
 			d.modules[digest] = m
 		}
 		d.tick++
 		m.users, m.used = m.users+1, d.tick
 		d.evict()
 		d.mu.Unlock()
-		if !found {
-			m.compile(d.runtime, content)
-			close(m.ready)
-		}
 		select {
 		case <-m.ready:
 		case <-ctx.Done():
@@ -171,24 +172,51 @@ func (d *Driver) read(image string) (string, []byte, error) {
 	return digest, content, nil
 }
 
+// compile begins to compile a module, and is one of its users until it is ready;
+// one that was refused before is refused again. d.mu is held.
+func (d *Driver) compile(digest string, content []byte) *module {
+	m := &module{digest: digest, ready: make(chan struct{}), bytes: int64(len(content)), err: d.refused[digest]}
+	if m.err != nil {
+		return m
+	}
+	m.users = 1
+	d.work.Go(func() {
+		err := m.compile(d, content)
+		d.mu.Lock()
+		if m.err = err; errors.Is(err, driver.ErrImageTooLarge) {
+			// It is known only after much work: remembered, so that the work is done once.
+			if len(d.refused) >= maxStamps {
+				clear(d.refused)
+			}
+			d.refused[digest] = err
+		}
+		d.mu.Unlock()
+		close(m.ready)
+		d.release(m)
+	})
+	return m
+}
+
 // compile checks and compiles. Whatever is wrong with the content is ErrInvalidImage.
-func (m *module) compile(rt wazero.Runtime, content []byte) {
-	bounded, minPages, err := bound(content)
+func (m *module) compile(d *Driver, content []byte) error {
+	safe, err := bound(content)
 	if err != nil {
-		m.err = err
-		return
+		return err
 	}
-	c, err := rt.CompileModule(context.Background(), bounded)
+	if len(d.cfg.Compiler) > 0 && safe.codeBytes > smallCode {
+		if err := d.precompile(d.ctx, safe.content); err != nil {
+			return err
+		}
+	}
+	c, err := d.runtime.CompileModule(d.ctx, safe.content)
 	if err != nil {
-		m.err = fmt.Errorf("%w: %w", driver.ErrInvalidImage, err)
-		return
+		return fmt.Errorf("%w: %w", driver.ErrInvalidImage, err)
 	}
-	if err := linkable(c, rt); err != nil {
-		_ = c.Close(context.Background())
-		m.err = err
-		return
+	if err := linkable(c, d.runtime); err != nil {
+		return errors.Join(err, c.Close(context.Background()))
 	}
-	m.compiled, m.minPages = c, minPages
+	m.compiled, m.minPages, m.maxPages = c, safe.minPages, safe.maxPages
+	return nil
 }
 
 // linkable checks what would otherwise fail only when a run starts.

@@ -48,6 +48,11 @@ type run struct {
 	out    *folder
 	tmp    *folder
 
+	// Only the run's own goroutine touches these.
+	share share
+	turn  bool      // whether it has a turn
+	since time.Time // since when
+
 	started time.Time
 	done    chan struct{} // closed when outcome and err are final
 	outcome driver.Outcome
@@ -124,7 +129,10 @@ func (r *run) execute() {
 	// One thread for the whole run: its CPU clock is the run's meter.
 	runtime.LockOSThread()
 	before := threadTime()
+	r.share = newShare(r.spec.Limits.CPUMilli, r.started, before)
+	r.enter()
 	err := r.call()
+	r.leave()
 	cpu := threadTime() - before
 	runtime.UnlockOSThread()
 	timer.Stop()
@@ -170,6 +178,7 @@ func (r *run) call() (err error) {
 		WithStdin(strings.NewReader("")).WithStdout(r.log).WithStderr(r.log).
 		WithArgs(append([]string{"main"}, r.spec.Args...)...).
 		WithSysWalltime().WithSysNanotime().WithRandSource(rand.Reader).WithNanosleep(r.sleep)
+	r.memory.tick, r.memory.own = r.tick, uint64(r.module.maxPages)*wasmPage
 	workDir := r.spec.WorkDir
 	if workDir == "" {
 		workDir = "/"
@@ -187,12 +196,12 @@ func (r *run) call() (err error) {
 }
 
 // sleep lets a guest sleep without outliving its run.
-func (r *run) sleep(nanos int64) {
-	timer := time.NewTimer(time.Duration(nanos))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-r.ctx.Done():
+func (r *run) sleep(nanos int64) { r.aside(func() { r.wait(time.Duration(nanos)) }) }
+
+// alive ends the guest's code when the run is to end.
+func (r *run) alive() {
+	if r.ctx.Err() != nil {
+		panic(sys.NewExitError(sys.ExitCodeContextCanceled))
 	}
 }
 
@@ -210,7 +219,7 @@ func (r *run) judge(err error, memoryRefused bool) (driver.Reason, int, error) {
 		return driver.OutOfMemory, driver.KilledExitCode, nil
 	case errors.As(err, &engineError{}):
 		return 0, 0, fmt.Errorf("%w: %w", driver.ErrFault, err)
-	case errors.As(err, &exit) && (exit.ExitCode() == sys.ExitCodeContextCanceled || exit.ExitCode() == sys.ExitCodeDeadlineExceeded) && r.ctx.Err() != nil:
+	case errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeContextCanceled && r.ctx.Err() != nil:
 		return r.ended()
 	case errors.As(err, &exit):
 		code = int(exit.ExitCode())
@@ -295,7 +304,7 @@ func (r *run) Wait(ctx context.Context) (driver.Outcome, error) {
 	}
 }
 
-// Stop ends the run at its next loop, call or sleep. There is no grace: a guest
+// Stop ends the run at its next tick or sleep. There is no grace: a guest
 // has no signals to react to.
 func (r *run) Stop(ctx context.Context) error {
 	r.cancel(errStopped)

@@ -2,9 +2,12 @@ package wasm_test
 
 import (
 	"context"
+	"encoding/binary"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -14,7 +17,15 @@ import (
 	"github.com/nexara/nexara/node/driver/wasm"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// compileVar makes this program a compiler of modules.
+const compileVar = "NEXARA_TEST_COMPILE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(compileVar) != "" && len(os.Args) == 4 {
+		os.Exit(wasm.Compile(os.Args[1:], os.Stdin, os.Stderr))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func open(t testing.TB, dir string, options ...func(*wasm.Config)) *wasm.Driver {
 	t.Helper()
@@ -66,6 +77,33 @@ var (
 	library = header + types + funcs + "\x0a\x04\x01\x02\x00\x0b"
 )
 
+// recursion calls itself twice, 64 calls deep: 2^64 calls without a loop.
+var recursion = header + "\x01\x08\x02\x60\x01\x7f\x00\x60\x00\x00" + "\x03\x03\x02\x00\x01" +
+	"\x07\x0a\x01\x06_start\x00\x01" + "\x0a\x1f\x02" +
+	"\x15\x00\x20\x00\x04\x40\x20\x00\x41\x01\x6b\x10\x00\x20\x00\x41\x01\x6b\x10\x00\x0b\x0b" +
+	"\x07\x00\x41\xc0\x00\x10\x00\x0b"
+
+// nested has a function of so many nested loops that set and get as many locals:
+// small for its size, and days of work for a compiler.
+func nested(loops int) string {
+	var b []byte
+	b = binary.AppendUvarint([]byte{1}, uint64(loops))
+	b = append(b, 0x7f)
+	for range loops {
+		b = append(b, 0x03, 0x40)
+	}
+	for i := range loops {
+		b = binary.AppendUvarint(append(b, 0x20), uint64(i))
+		b = binary.AppendUvarint(append(b, 0x21), uint64((i+1)%loops))
+	}
+	for range loops {
+		b = append(b, 0x41, 0, 0x0d, 0, 0x0b)
+	}
+	b = append(b, 0x0b)
+	code := append(binary.AppendUvarint([]byte{1}, uint64(len(b))), b...)
+	return header + types + funcs + export + "\x0a" + string(binary.AppendUvarint(nil, uint64(len(code)))) + string(code)
+}
+
 func module(t testing.TB, content string) string {
 	t.Helper()
 	p := filepath.Join(t.TempDir(), "m.wasm")
@@ -107,6 +145,59 @@ func TestModules(t *testing.T) {
 		_, err := d.Start(context.Background(), spec(module(t, bad)))
 		require.ErrorIs(t, err, driver.ErrInvalidImage)
 	}
+}
+
+// TestCodeWithoutLoopsEnds: time and stopping reach code that never loops.
+func TestCodeWithoutLoopsEnds(t *testing.T) {
+	d := open(t, t.TempDir())
+	s := spec(module(t, recursion))
+	s.Limits.WallSeconds = 1
+	o := run(t, d, s)
+	require.Equal(t, driver.OutOfTime, o.Reason)
+	ctx := context.Background()
+	r, err := d.Start(ctx, spec(module(t, recursion)))
+	require.NoError(t, err)
+	require.NoError(t, r.Remove(ctx))
+}
+
+// TestCompiler: a module is compiled by a process of its own, which has limits.
+func TestCompiler(t *testing.T) {
+	t.Setenv(compileVar, "1")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	compiler := func(c *wasm.Config) { c.Compiler = []string{self} }
+	ctx := context.Background()
+	d := open(t, t.TempDir(), compiler, func(c *wasm.Config) { c.CompileCPU = time.Second })
+	hostile := module(t, nested(8000))
+	for range 2 { // the second is refused by what is remembered
+		_, err = d.Prepare(ctx, hostile)
+		require.ErrorIs(t, err, driver.ErrImageTooLarge)
+		require.ErrorContains(t, err, "of CPU time")
+	}
+	invalid := header + types + funcs + export + "\x0a\x86\x40\x01\x83\x40\x00" + strings.Repeat("\x01", 8192) + "\x1a\x0b"
+	_, err = d.Prepare(ctx, module(t, invalid[:len(invalid)-1]))
+	require.ErrorIs(t, err, driver.ErrInvalidImage)
+	require.NotErrorIs(t, err, driver.ErrImageTooLarge)
+
+	d = open(t, t.TempDir(), compiler)
+	require.True(t, run(t, d, spec(drivertest.WASM(t), "nothing")).Succeeded())
+
+	d = open(t, t.TempDir(), func(c *wasm.Config) { c.Compiler = []string{filepath.Join(t.TempDir(), "absent")} })
+	_, err = d.Prepare(ctx, drivertest.WASM(t))
+	require.ErrorIs(t, err, driver.ErrFault)
+}
+
+// TestPrepareGivesUp: whoever waits for a compilation may stop waiting.
+func TestPrepareGivesUp(t *testing.T) {
+	t.Setenv(compileVar, "1")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	d := open(t, t.TempDir(), func(c *wasm.Config) { c.Compiler = []string{self} })
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	_, err = d.Prepare(ctx, module(t, nested(8000)))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, d.Close(), "the compiler ends with the driver")
 }
 
 func TestModuleTooLarge(t *testing.T) {
@@ -207,3 +298,9 @@ func BenchmarkNothing(b *testing.B) { benchmark(b, module(b, nothing)) }
 
 // BenchmarkGoProgram is the same of a Go program, whose own start is most of it.
 func BenchmarkGoProgram(b *testing.B) { benchmark(b, drivertest.WASM(b), "nothing") }
+
+// BenchmarkLoop is 20 million turns of an empty loop: what charging costs where there is nothing else.
+func BenchmarkLoop(b *testing.B) {
+	benchmark(b, module(b, header+types+funcs+export+
+		"\x0a\x19\x01\x17\x01\x01\x7f\x41\x80\xda\xc4\x09\x21\x00\x03\x40\x20\x00\x41\x01\x6b\x22\x00\x0d\x00\x0b\x0b"))
+}
