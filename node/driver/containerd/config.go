@@ -33,6 +33,8 @@ type Config struct {
 	Address string
 	// Namespace separates this daemon from others on the same containerd.
 	Namespace string
+	// OCIRuntime makes the containers: runc, crun, or empty for crun where it proves itself on this host and runc else.
+	OCIRuntime string
 	// Log receives what operators should know; nil discards.
 	Log *slog.Logger
 	// TmpfsMaxMiB is the largest writable space kept in memory. Larger ones are
@@ -97,6 +99,8 @@ func (c Config) Validate() error {
 		return errors.New("containerd: Address must be the absolute path of a socket")
 	case !validNamespace.MatchString(c.Namespace) || len(c.Namespace) > 64:
 		return errors.New("containerd: Namespace must be lower-case letters, digits and single . _ -")
+	case c.OCIRuntime != "" && c.OCIRuntime != "runc" && c.OCIRuntime != "crun":
+		return errors.New("containerd: OCIRuntime must be runc, crun or empty")
 	case c.TmpfsMaxMiB < 0, c.MaxImageBytes < 1, c.MaxUnpackedBytes < 1, c.MaxImageFiles < 1, c.MaxImages < 1,
 		c.MinFreeBytes < 0, c.StopGrace < 0, c.RuntimeGrace < 0:
 		return errors.New("containerd: limits must be positive")
