@@ -15,12 +15,12 @@ if [ "${BENCH:-}" != clearing ]; then # which runs no daemon
   go build -o build/ocilayout ./scripts/ocilayout
 fi
 echo '{"real":'
-build/bench -only "${BENCH:-}" "${clearing[@]}"
+bash scripts/own-mounts.sh build/bench -only "${BENCH:-}" "${clearing[@]}"
 if [ -z "${BENCH:-}" ]; then
   echo ', "go_benchmarks": ['
   {
     go test ./x/tasks/keeper -run '^$' -bench EndBlock -benchtime 10x
-    go test ./node/driver/containerd -run '^$' -bench Overhead -benchtime 20x
+    bash scripts/own-mounts.sh go test ./node/driver/containerd -run '^$' -bench Overhead -benchtime 20x
   } | awk '/^Benchmark/ { gsub(/"/, ""); printf "%s\"%s\"", sep, $0; sep=",\n" }'
   echo ']'
 fi

@@ -1,9 +1,9 @@
 // Package containerd is the driver that runs OCI images on the host's containerd
-// and runc, or on a private containerd that StartDaemon starts.
+// and runc or crun, or on a private containerd that StartDaemon starts.
 //
 // A container gets a read-only root shared by all runs of its image, a user that
 // is never root, no capability, no way to new privileges, the default seccomp
-// profile, masked kernel files and its own empty network. CPU, memory with swap,
+// profile of its own architecture, masked kernel files and its own empty network. CPU, memory with swap,
 // processes, writable space, log and time are limited. Writable space is a sized
 // tmpfs when small and a fixed-size ext4 file when large; the log is on a tmpfs
 // of its size, so that its cap holds even while the daemon is down. Runs outlive

@@ -36,7 +36,7 @@ type Driver struct {
 	cgroups     cgroups
 	mkfs        string // path of mkfs.ext4, empty without
 	oci         string // the OCI runtime: runc or crun
-	whyNotCrun  error  // why crun is not used although it might be
+	whyNotCrun  string // why crun is not used although it might be
 
 	ctx    context.Context // of watchers; ends with Close
 	cancel context.CancelFunc
@@ -147,8 +147,8 @@ func (d *Driver) Capabilities(ctx context.Context) (driver.Capabilities, error) 
 			"disk":    "tmpfs", "network": "none: no isolated way out is configured",
 		},
 	}
-	if d.whyNotCrun != nil {
-		c.Facts["runtime"] = fmt.Sprintf("runc; not crun: %v", d.whyNotCrun)
+	if d.whyNotCrun != "" {
+		c.Facts["runtime"] = "runc; not crun: " + d.whyNotCrun
 	}
 	if d.mkfs != "" {
 		free, err := freeBytes(d.cfg.Dir)

@@ -44,8 +44,8 @@ func (d *Driver) chooseRuntime(ctx context.Context) error {
 	case d.cfg.OCIRuntime == crun:
 		return fmt.Errorf("%w: crun: %w", driver.ErrUnavailable, err)
 	}
-	d.cfg.Log.Info("containers are made with runc", "why_not_crun", err)
-	d.oci, d.whyNotCrun = runc, err
+	d.oci, d.whyNotCrun = runc, strings.ReplaceAll(err.Error(), "\n", "; ")
+	d.cfg.Log.Info("containers are made with runc", "why_not_crun", d.whyNotCrun)
 	return nil
 }
 
