@@ -146,17 +146,17 @@ func (c cgroups) holds(group string, pid int, memory int64, l driver.Limits) err
 		c.file("memory", group, limit): memory, c.file("pids", group, "pids.max"): l.PIDs,
 	} {
 		if have, err := number(file); err != nil || have != want {
-			return fmt.Errorf("%w: %s is %d instead of %d (%v)", errUnproven, filepath.Base(file), have, want, err)
+			return unproven(err, "%s is %d instead of %d", filepath.Base(file), have, want)
 		}
 	}
 	for _, root := range c.roots {
 		procs, err := os.ReadFile(filepath.Join(root, group, "cgroup.procs"))
 		if err != nil || !slices.Contains(strings.Fields(string(procs)), strconv.Itoa(pid)) {
-			return fmt.Errorf("%w: it is not in its control group below %s (%v)", errUnproven, root, err)
+			return unproven(err, "it is not in its control group below %s", root)
 		}
 	}
 	if _, ok := c.read(group); !ok {
-		return fmt.Errorf("%w: its control group cannot be metered", errUnproven)
+		return unproven(nil, "its control group cannot be metered")
 	}
 	return nil
 }

@@ -3,12 +3,12 @@
 //
 // A container gets a read-only root shared by all runs of its image, a user that
 // is never root, no capability, no way to new privileges, the default seccomp
-// profile of its own architecture, masked kernel files and its own empty network. CPU, memory with swap,
-// processes, writable space, log and time are limited. Writable space is a sized
-// tmpfs when small and a fixed-size ext4 file when large; the log is on a tmpfs
-// of its size, so that its cap holds even while the daemon is down. Runs outlive
-// the daemon: everything needed to meter and judge them is in the runtime, in
-// cgroups and in the run's folder, and Recover reads it back.
+// profile for its own architecture, masked kernel files and its own empty network.
+// CPU, memory with swap, processes, writable space, log and time are limited.
+// Writable space is a sized tmpfs when small and a fixed-size ext4 file when large;
+// the log is on a tmpfs of its size, so that its cap holds even while the daemon is
+// down. Runs outlive the daemon: everything needed to meter and judge them is in the
+// runtime, in cgroups and in the run's folder, and Recover reads it back.
 //
 // It never leases, prices, packs, pulls from a registry or reaches a network.
 // Place in the flow: node/lease hands it a Spec, it hands back an Outcome, a log

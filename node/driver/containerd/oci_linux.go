@@ -29,6 +29,11 @@ const (
 // errUnproven is why a runtime is not used.
 var errUnproven = errors.New("the OCI runtime did not prove itself")
 
+// unproven says what was found missing, and err, when there is one, why it could not be looked at.
+func unproven(err error, format string, args ...any) error {
+	return errors.Join(fmt.Errorf("%w: %s", errUnproven, fmt.Sprintf(format, args...)), err)
+}
+
 // chooseRuntime sets the OCI runtime: the configured one, else crun where a container of crun's holds everything
 // that is demanded of it, else runc. crun costs a third of runc's CPU for a container, yet there are hosts that it
 // refuses, so that its presence says nothing.
@@ -81,7 +86,7 @@ func (d *Driver) prove(ctx context.Context) (err error) {
 		return err
 	}
 	if r.ended() {
-		return fmt.Errorf("%w: its program could not be executed", errUnproven)
+		return unproven(nil, "its program could not be executed")
 	}
 	return r.inspectKept(ctx)
 }
@@ -98,11 +103,11 @@ func (r *run) inspectKept(ctx context.Context) error {
 	// Started means that the runtime lets go of it: what runs may for a moment still be the runtime.
 	for exe := ""; filepath.Base(exe) != "waiter"; {
 		if exe, err = os.Readlink(proc + "/exe"); err != nil {
-			return fmt.Errorf("%w: its program does not run: %w", errUnproven, err)
+			return unproven(err, "its program does not run")
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %q runs instead of its program", errUnproven, exe)
+			return unproven(ctx.Err(), "%q runs instead of its program", exe)
 		case <-time.After(time.Millisecond):
 		}
 	}
@@ -117,19 +122,19 @@ func (r *run) inspectKept(ctx context.Context) error {
 		"NoNewPrivs": "1", "Seccomp": "2",
 	} {
 		if have[name] != want {
-			return fmt.Errorf("%w: %s is %q instead of %q", errUnproven, name, have[name], want)
+			return unproven(nil, "%s is %q instead of %q", name, have[name], want)
 		}
 	}
 	for _, name := range []string{"mnt", "pid", "ipc", "uts", "net"} {
 		its, err := os.Readlink(filepath.Join(proc, "ns", name))
 		ours, err2 := os.Readlink(filepath.Join("/proc/self/ns", name))
 		if err != nil || err2 != nil || its == ours {
-			return fmt.Errorf("%w: its %s namespace is the host's (%v)", errUnproven, name, errors.Join(err, err2))
+			return unproven(errors.Join(err, err2), "its %s namespace is the host's", name)
 		}
 	}
 	var s unix.Statfs_t
 	if err := unix.Statfs(proc+"/root/", &s); err != nil || s.Flags&unix.ST_RDONLY == 0 {
-		return fmt.Errorf("%w: its root can be written to (%v)", errUnproven, err)
+		return unproven(err, "its root can be written to")
 	}
 	return r.driver.cgroups.holds(r.group, int(t.Process.Pid), memoryLimit(r.driver.cfg, r.spec.Limits), r.spec.Limits)
 }
