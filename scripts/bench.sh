@@ -15,4 +15,4 @@ if [ "${BENCH:-}" != clearing ]; then # which runs no daemon
   go build -ldflags "-s -w" -o build/noop ./scripts/bench/testdata/noop
   go build -o build/ocilayout ./scripts/ocilayout
 fi
-exec build/bench -only "${BENCH:-}" "${clearing[@]}"
+exec bash scripts/own-mounts.sh build/bench -only "${BENCH:-}" "${clearing[@]}"

@@ -19,4 +19,7 @@ wasm)
 esac
 make --no-print-directory build
 go build -o build/demo ./scripts/demo
+if [ "$driver" = container ]; then
+  exec bash scripts/own-mounts.sh build/demo -driver "$driver"
+fi
 exec build/demo -driver "$driver"

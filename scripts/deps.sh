@@ -5,6 +5,7 @@ need=()
 have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
 have containerd || need+=(containerd)
 have runc || need+=(runc)
+have crun || need+=(crun) # makes containers for less of the CPU where it works; runc does else
 have mmdebstrap || need+=(mmdebstrap)
 have mkfs.ext4 || need+=(e2fsprogs)
 have losetup || need+=(mount)

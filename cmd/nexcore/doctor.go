@@ -247,12 +247,15 @@ func (d *doctor) drivers(ctx context.Context) {
 		if err != nil {
 			hint := "see the error; set drivers.wasm or drivers.container.address in config.yaml to switch it off"
 			if errors.Is(err, driver.ErrUnavailable) && p.name == driver.RuntimeContainer {
-				hint = "install and start containerd and runc (Debian: apt-get install containerd runc) and run as root; or empty drivers.container.address"
+				hint = "install and start containerd and runc (Debian: apt-get install containerd runc crun) and run as root; or empty drivers.container.address"
 			}
 			d.say(levelFail, p.name, hint, "%v", err)
 			continue
 		}
 		text := fmt.Sprintf("a probe ran in %s; memory to %d MiB, disk to %d MiB", took.Round(time.Millisecond), caps.MemoryMiB, caps.DiskMiB)
+		if oci := caps.Facts["runtime"]; oci != "" {
+			text += "; made with " + oci
+		}
 		switch {
 		case caps.DiskMiB == 0:
 			d.say(levelWarn, p.name, "run as root on Linux, so that a limit on disk can be enforced", "%s: jobs that need disk will not come", text)

@@ -44,7 +44,9 @@ func probes(cfg provider.DriverConfig) (out []probe) {
 			name: driver.RuntimeContainer, image: ownImage, args: []string{"version"},
 			open: func(ctx context.Context, dir string) (driver.Driver, error) {
 				// Its own namespace: sweeping it never touches the daemon's runs.
-				return containerd.New(ctx, containerd.Config{Dir: dir, Address: cfg.Container.Address, Namespace: cfg.Container.Namespace + "-doctor"})
+				return containerd.New(ctx, containerd.Config{
+					Dir: dir, Address: cfg.Container.Address, Namespace: cfg.Container.Namespace + "-doctor", OCIRuntime: cfg.Container.OCIRuntime,
+				})
 			},
 		})
 	}

@@ -188,7 +188,7 @@ func openContainers(ctx context.Context, h provider.Home, cfg provider.Container
 	deadline := time.Now().Add(driverPatience)
 	for {
 		d, err := containerd.New(ctx, containerd.Config{
-			Dir: h.Runs("container"), Address: cfg.Address, Namespace: cfg.Namespace, Log: log,
+			Dir: h.Runs("container"), Address: cfg.Address, Namespace: cfg.Namespace, OCIRuntime: cfg.OCIRuntime, Log: log,
 		})
 		if err == nil {
 			return d, nil

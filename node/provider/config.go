@@ -124,6 +124,8 @@ type ContainerConfig struct {
 	// Address is containerd's socket.
 	Address   string `yaml:"address"`
 	Namespace string `yaml:"namespace"`
+	// OCIRuntime makes the containers: runc, crun, or empty for crun where it proves itself and runc else.
+	OCIRuntime string `yaml:"oci_runtime"`
 }
 
 // LeaseConfig is the part of lease.Config that operators may set; zero means the default.

@@ -41,6 +41,17 @@ func (b *bench) startRuntime(ctx context.Context, name string) (*runtimeHost, er
 	return h, err
 }
 
+// ociRuntime is what a NexCore on that containerd makes its containers with, and why.
+func (h *runtimeHost) ociRuntime(ctx context.Context) (_ string, err error) {
+	d, err := containerd.New(ctx, containerd.Config{Dir: filepath.Join(h.dir, "ask"), Address: h.daemon.Address(), Namespace: "ask"})
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	caps, err := d.Capabilities(ctx)
+	return caps.Facts["runtime"], err
+}
+
 // stop ends containerd with its shims and mounts.
 func (h *runtimeHost) stop(err *error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -109,6 +120,10 @@ func (b *bench) containers(ctx context.Context) (_ any, err error) {
 		return nil, err
 	}
 	defer h.stop(&err)
+	oci, err := h.ociRuntime(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w, err := b.containerWorld(ctx, "containers", h)
 	if err != nil {
 		return nil, err
@@ -122,7 +137,7 @@ func (b *bench) containers(ctx context.Context) (_ any, err error) {
 		return nil, err
 	}
 	return map[string]any{
-		"shards": b.containerShards, "cpu_of_each": b.containerCPU, "seconds": took.Seconds(),
+		"oci_runtime": oci, "shards": b.containerShards, "cpu_of_each": b.containerCPU, "seconds": took.Seconds(),
 		"shards_per_second": float64(b.containerShards) / took.Seconds(),
 	}, nil
 }

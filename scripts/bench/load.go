@@ -161,6 +161,10 @@ func (l *load) jobOf(ctx context.Context, hash string) (uint64, error) {
 }
 
 func poll(ctx context.Context, within time.Duration, done func() (bool, error)) error {
+	return pollEach(ctx, 25*time.Millisecond, within, done)
+}
+
+func pollEach(ctx context.Context, pause, within time.Duration, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for {
@@ -168,7 +172,7 @@ func poll(ctx context.Context, within time.Duration, done func() (bool, error)) 
 		if ok || err != nil {
 			return err
 		}
-		timer := time.NewTimer(25 * time.Millisecond)
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()

@@ -30,6 +30,10 @@ func (b *bench) overhead(ctx context.Context) (_ any, err error) {
 		return nil, err
 	}
 	defer h.stop(&err)
+	oci, err := h.ociRuntime(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w, err := b.containerWorld(ctx, "overhead", h)
 	if err != nil {
 		return nil, err
@@ -81,6 +85,7 @@ func (b *bench) overhead(ctx context.Context) (_ any, err error) {
 	return map[string]any{
 		"rounds": overheadRounds, "ctr_ms": median(byCtr), "daemon_ms": median(daemon), "of_it_seen_to_start_ms": median(fetch),
 		"of_it_start_to_packed_ms": median(packed), "overhead_ms": median(daemon) - median(byCtr),
+		"daemon_oci_runtime": oci, "ctr_oci_runtime": "runc",
 		"note": "medians; daemon: lease seen to shard packed, by its log; ctr: start to end of `ctr run --rm`",
 	}, nil
 }

@@ -165,8 +165,8 @@ func (b *bench) wasm(ctx context.Context) (_ any, err error) {
 	return nil, nil
 }
 
-// endToEnd submits a job file and gives the time until the last result is on chain. It asks the node itself:
-// a command per question would take the cores from what is measured.
+// endToEnd submits a job file and gives the time until the last result is on chain. It asks the node itself
+// and not too often: questions take the cores from what is measured.
 func endToEnd(ctx context.Context, w *scenario.World, file string) (time.Duration, error) {
 	client, err := chain.New(chain.Config{RPC: w.RPC, ChainID: w.ChainID})
 	if err != nil {
@@ -178,7 +178,7 @@ func endToEnd(ctx context.Context, w *scenario.World, file string) (time.Duratio
 	if err != nil {
 		return 0, err
 	}
-	err = poll(ctx, 10*time.Minute, func() (bool, error) {
+	err = pollEach(ctx, 100*time.Millisecond, 10*time.Minute, func() (bool, error) {
 		var res tasksv1.QueryJobResponse
 		if _, err := client.Query(ctx, "/nexara.tasks.v1.Query/Job", &tasksv1.QueryJobRequest{Id: id}, &res); err != nil {
 			return false, nil //nolint:nilerr // asked again

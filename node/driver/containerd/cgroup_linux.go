@@ -9,10 +9,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nexara/nexara/node/driver"
 )
 
 // cgroups is where this host keeps control groups. Reading their files directly
@@ -23,8 +26,10 @@ type cgroups struct {
 	// roots by controller (v1: cpu, cpuacct, memory, pids; v2: all the same).
 	roots map[string]string
 	// all are the mount points of every hierarchy: a group has a folder in each.
-	all  []string
-	swap bool // whether swap is accounted and can be limited
+	all []string
+	// plain are folders beside them without a hierarchy. crun makes groups there too, of plain files, and leaves them.
+	plain []string
+	swap  bool // whether swap is accounted and can be limited
 }
 
 // stats are a run's figures so far.
@@ -66,12 +71,18 @@ func findCgroups() (cgroups, error) {
 		}
 		c.roots[name] = root
 	}
-	files, err := filepath.Glob(filepath.Join(cgroupRoot, "*", "cgroup.procs"))
+	entries, err := os.ReadDir(cgroupRoot)
 	if err != nil {
 		return cgroups{}, err
 	}
-	for _, f := range files {
-		c.all = append(c.all, filepath.Dir(f))
+	for _, e := range entries {
+		if dir := filepath.Join(cgroupRoot, e.Name()); !e.IsDir() {
+			continue
+		} else if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err == nil {
+			c.all = append(c.all, dir)
+		} else {
+			c.plain = append(c.plain, dir)
+		}
 	}
 	_, err = os.Stat(filepath.Join(c.roots["memory"], "memory.memsw.limit_in_bytes"))
 	c.swap = err == nil
@@ -125,6 +136,31 @@ func (c cgroups) read(group string) (s stats, ok bool) {
 	return s, true
 }
 
+// holds is whether a process is in a group of that memory and number of processes.
+func (c cgroups) holds(group string, pid int, memory int64, l driver.Limits) error {
+	limit := "memory.limit_in_bytes"
+	if c.unified {
+		limit = "memory.max"
+	}
+	for file, want := range map[string]int64{
+		c.file("memory", group, limit): memory, c.file("pids", group, "pids.max"): l.PIDs,
+	} {
+		if have, err := number(file); err != nil || have != want {
+			return unproven(err, "%s is %d instead of %d", filepath.Base(file), have, want)
+		}
+	}
+	for _, root := range c.roots {
+		procs, err := os.ReadFile(filepath.Join(root, group, "cgroup.procs"))
+		if err != nil || !slices.Contains(strings.Fields(string(procs)), strconv.Itoa(pid)) {
+			return unproven(err, "it is not in its control group below %s", root)
+		}
+	}
+	if _, ok := c.read(group); !ok {
+		return unproven(nil, "its control group cannot be metered")
+	}
+	return nil
+}
+
 // throttle caps a group's CPU, in thousandths of a core.
 func (c cgroups) throttle(group string, milli int64) error {
 	quota := max(milli*cpuPeriod/1000, 1000)
@@ -155,12 +191,15 @@ func (c cgroups) clear(group string) error {
 			errs = append(errs, fmt.Errorf("cgroup: %w", err))
 		}
 	}
+	for _, root := range c.plain {
+		errs = append(errs, os.RemoveAll(filepath.Join(root, group)))
+	}
 	return errors.Join(errs...)
 }
 
 // vacate removes a namespace's group and ours above it, when they are empty.
 func (c cgroups) vacate(namespace string) {
-	for _, root := range c.all {
+	for _, root := range slices.Concat(c.all, c.plain) {
 		_ = os.Remove(filepath.Join(root, c.path(namespace, "")))
 		_ = os.Remove(filepath.Join(root, c.path("", "")))
 	}

@@ -1,14 +1,14 @@
 // Package containerd is the driver that runs OCI images on the host's containerd
-// and runc, or on a private containerd that StartDaemon starts.
+// and runc or crun, or on a private containerd that StartDaemon starts.
 //
 // A container gets a read-only root shared by all runs of its image, a user that
 // is never root, no capability, no way to new privileges, the default seccomp
-// profile, masked kernel files and its own empty network. CPU, memory with swap,
-// processes, writable space, log and time are limited. Writable space is a sized
-// tmpfs when small and a fixed-size ext4 file when large; the log is on a tmpfs
-// of its size, so that its cap holds even while the daemon is down. Runs outlive
-// the daemon: everything needed to meter and judge them is in the runtime, in
-// cgroups and in the run's folder, and Recover reads it back.
+// profile for its own architecture, masked kernel files and its own empty network.
+// CPU, memory with swap, processes, writable space, log and time are limited.
+// Writable space is a sized tmpfs when small and a fixed-size ext4 file when large;
+// the log is on a tmpfs of its size, so that its cap holds even while the daemon is
+// down. Runs outlive the daemon: everything needed to meter and judge them is in the
+// runtime, in cgroups and in the run's folder, and Recover reads it back.
 //
 // It never leases, prices, packs, pulls from a registry or reaches a network.
 // Place in the flow: node/lease hands it a Spec, it hands back an Outcome, a log
@@ -33,6 +33,8 @@ type Config struct {
 	Address string
 	// Namespace separates this daemon from others on the same containerd.
 	Namespace string
+	// OCIRuntime makes the containers: runc, crun, or empty for crun where it proves itself on this host and runc else.
+	OCIRuntime string
 	// Log receives what operators should know; nil discards.
 	Log *slog.Logger
 	// TmpfsMaxMiB is the largest writable space kept in memory. Larger ones are
@@ -97,6 +99,8 @@ func (c Config) Validate() error {
 		return errors.New("containerd: Address must be the absolute path of a socket")
 	case !validNamespace.MatchString(c.Namespace) || len(c.Namespace) > 64:
 		return errors.New("containerd: Namespace must be lower-case letters, digits and single . _ -")
+	case c.OCIRuntime != "" && c.OCIRuntime != "runc" && c.OCIRuntime != "crun":
+		return errors.New("containerd: OCIRuntime must be runc, crun or empty")
 	case c.TmpfsMaxMiB < 0, c.MaxImageBytes < 1, c.MaxUnpackedBytes < 1, c.MaxImageFiles < 1, c.MaxImages < 1,
 		c.MinFreeBytes < 0, c.StopGrace < 0, c.RuntimeGrace < 0:
 		return errors.New("containerd: limits must be positive")

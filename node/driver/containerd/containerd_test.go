@@ -70,7 +70,9 @@ func (h *host) config() containerd.DaemonConfig {
 // open opens a driver on the host. Options change its Config.
 func (h *host) open(t testing.TB, options ...func(*containerd.Config)) *containerd.Driver {
 	t.Helper()
-	cfg := containerd.Config{Dir: filepath.Join(h.dir, "driver"), Address: h.daemon.Address(), Namespace: "nexara-test"}
+	cfg := containerd.Config{
+		Dir: filepath.Join(h.dir, "driver"), Address: h.daemon.Address(), Namespace: "nexara-test", OCIRuntime: os.Getenv(runtimeVar),
+	}
 	for _, o := range options {
 		o(&cfg)
 	}

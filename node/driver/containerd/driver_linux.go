@@ -38,6 +38,8 @@ type Driver struct {
 	snapshotter string
 	cgroups     cgroups
 	mkfs        string // path of mkfs.ext4, empty without
+	oci         string // the OCI runtime: runc or crun
+	whyNotCrun  string // why crun is not used although it might be
 
 	ctx    context.Context // of watchers; ends with Close
 	cancel context.CancelFunc
@@ -95,6 +97,9 @@ func (d *Driver) probe(ctx context.Context) error {
 	if _, err := os.Stat("/dev/loop-control"); err == nil {
 		d.mkfs, _ = exec.LookPath("mkfs.ext4")
 	}
+	if err := d.chooseRuntime(ctx); err != nil {
+		return err
+	}
 	return d.loadImages(ctx)
 }
 
@@ -140,9 +145,13 @@ func (d *Driver) Capabilities(ctx context.Context) (driver.Capabilities, error) 
 		MemoryMiB: int64(info.Totalram) * int64(info.Unit) >> 20, DiskMiB: d.cfg.TmpfsMaxMiB, DiskInMemoryMiB: d.cfg.TmpfsMaxMiB,
 		RunMemoryMiB: shimMiB, LogInMemory: true, Processes: true, Recovers: true,
 		Facts: map[string]string{
-			"containerd": d.version, "snapshotter": d.snapshotter, "cgroups": d.cgroups.String(), "seccomp": "containerd default",
-			"disk": "tmpfs", "network": "none: no isolated way out is configured",
+			"containerd": d.version, "snapshotter": d.snapshotter, "cgroups": d.cgroups.String(), "seccomp": "containerd default, calls of the machine's own architecture only",
+			"runtime": d.oci,
+			"disk":    "tmpfs", "network": "none: no isolated way out is configured",
 		},
+	}
+	if d.whyNotCrun != "" {
+		c.Facts["runtime"] = "runc; not crun: " + d.whyNotCrun
 	}
 	if d.mkfs != "" {
 		free, err := freeBytes(d.cfg.Dir)

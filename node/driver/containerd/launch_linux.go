@@ -33,7 +33,9 @@ func (r *run) launch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", driver.ErrFault, err)
 	}
-	options, err := typeurl.MarshalAny(&runcoptions.Options{Root: filepath.Join(r.driver.cfg.Dir, "runc")})
+	options, err := typeurl.MarshalAny(&runcoptions.Options{
+		BinaryName: r.driver.oci, Root: filepath.Join(r.driver.cfg.Dir, r.driver.oci),
+	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", driver.ErrFault, err)
 	}

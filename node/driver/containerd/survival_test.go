@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 		playDaemon(strings.Split(args, "\n"))
 		return
 	}
+	if os.Getenv(runtimeVar) != "" {
+		ownMounts()
+	}
 	os.Exit(m.Run())
 }
 
@@ -42,7 +45,7 @@ func playDaemon(args []string) {
 		}
 	}
 	ctx := context.Background()
-	d, err := containerd.New(ctx, containerd.Config{Dir: args[0], Address: args[1], Namespace: "nexara-test"})
+	d, err := containerd.New(ctx, containerd.Config{Dir: args[0], Address: args[1], Namespace: "nexara-test", OCIRuntime: os.Getenv(runtimeVar)})
 	die(err)
 	for _, s := range []driver.Spec{talk("survivor", args[2]), talk("orphan", args[2])} {
 		_, err = d.Start(ctx, s)
