@@ -128,27 +128,29 @@ func (s *search) lease(deals [][]placing) (a Allocation, fits bool) {
 	for i := range m.classes {
 		c := &m.classes[i]
 		for _, d := range deals[i] {
-			left := m.leaseOut(&a, c, &c.edges[d.edge], d, rooms, next)
+			left, made := m.leaseOut(&a, c, &c.edges[d.edge], d, rooms, next)
 			fits = fits && left == 0
+			s.left -= made
 		}
 	}
-	a.Unmatched = m.coverage.Shards - a.Matched
-	s.left -= m.looks + int64(len(a.Matches))
 	if int64(len(a.Matches)) > m.params.MaxMatches {
 		m.cutMatches(&a)
 	}
+	a.Unmatched = m.coverage.Shards - a.Matched
+	s.left -= m.looks
 	sortMatches(a.Matches)
 	return a, fits
 }
 
-// leaseOut makes leases of one placing and returns how many shards found no room.
-func (m *Model) leaseOut(a *Allocation, c *classRow, e *Edge, d placing, rooms []room, next []int64) (left int64) {
+// leaseOut makes leases of one placing and returns how many shards found no room, and how many leases it made. No more
+// than twice those that a clearing may make are kept at any time.
+func (m *Model) leaseOut(a *Allocation, c *classRow, e *Edge, d placing, rooms []room, next []int64) (left, made int64) {
 	entry, need := &m.entries[d.entry], &m.shapes[c.shape].Need
 	r := &rooms[e.Supply]
 	for left = d.count; left > 0; {
 		n := min(left, r.fit(need, e.Price, &m.params))
 		if n == 0 {
-			return left
+			return left, made
 		}
 		r.take(need, e.Price, n, &m.params)
 		a.add(Match{
@@ -157,8 +159,11 @@ func (m *Model) leaseOut(a *Allocation, c *classRow, e *Edge, d placing, rooms [
 		})
 		next[d.entry] += n
 		left -= n
+		if made++; int64(len(a.Matches)) > 2*m.params.MaxMatches {
+			m.cutMatches(a)
+		}
 	}
-	return left
+	return left, made
 }
 
 func (a *Allocation) add(match Match) {
@@ -173,11 +178,10 @@ func (m *Model) cutMatches(a *Allocation) {
 		return cmp.Or(cmp.Compare(y.Welfare, x.Welfare), cmp.Compare(x.JobID, y.JobID), cmp.Compare(x.First, y.First))
 	})
 	kept := a.Matches[:m.params.MaxMatches]
-	*a = Allocation{Cut: true}
+	*a = Allocation{Cut: true, Matches: kept[:0]}
 	for _, match := range kept {
 		a.add(match)
 	}
-	a.Unmatched = m.coverage.Shards - a.Matched
 }
 
 func sortMatches(matches []Match) {

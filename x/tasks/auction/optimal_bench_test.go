@@ -70,6 +70,27 @@ func BenchmarkSolveNetworkWarm200x1000x10000(b *testing.B) {
 	benchmarkSolver(b, book)
 }
 
+// Entries that each failed another NexCore: classes copy as many edges as one model may.
+func BenchmarkSolveHostileClasses200x1000x10000(b *testing.B) {
+	benchmarkSolver(b, classBook(200, 1000, 10_000))
+}
+
+// Limits all the same: the ties of entries decide who is served.
+func BenchmarkSolveEqualLimits200x1000x10000(b *testing.B) {
+	book := uniformBook(200, 1000, 10_000)
+	for i := range book.Entries {
+		book.Entries[i].Limit = 50_000
+	}
+	benchmarkSolver(b, book)
+}
+
+// More leases than one clearing makes.
+func BenchmarkSolveCut200x1000x10000(b *testing.B) {
+	book := uniformBook(200, 1000, 10_000)
+	book.Params.MaxMatches = 1_000
+	benchmarkSolver(b, book)
+}
+
 func benchmarkCheck(b *testing.B, book Book) {
 	b.Helper()
 	m := mustModel(b, book)
