@@ -104,11 +104,10 @@ func (c *checker) offers(class *classRow, slot []int64, best []offer) []offer {
 	}
 	for j := range class.edges {
 		e := &class.edges[j]
-		money := e.Cost + slot[e.Supply]
-		if int(e.Level) >= len(best) || money > best[e.Level].money {
+		if int(e.Level) >= len(best) || e.Cost+slot[e.Supply] > best[e.Level].money {
 			continue // most edges: their tie is not looked at
 		}
-		if o := (offer{money, c.prices[e.Supply].Tie - tieBonus(e.Tie)}); o.below(best[e.Level]) {
+		if o := c.at(e); o.below(best[e.Level]) {
 			best[e.Level] = o
 		}
 	}
@@ -269,23 +268,38 @@ func (c *checker) room() {
 	}
 }
 
+// leastNeeds looks at the edges shape by shape, until nobody that it is asked about could need less.
 func (c *checker) leastNeeds(asked []bool) []leastOf {
-	least := make([]leastOf, len(asked))
+	floor := Resources{MaxCapacity, MaxCapacity, MaxCapacity, MaxCapacity}
 	for i := range c.m.shapes {
+		for r, v := range c.m.shapes[i].Need {
+			floor[r] = min(floor[r], v)
+		}
+	}
+	least, open := make([]leastOf, len(asked)), 0
+	for _, a := range asked {
+		if a {
+			open++
+		}
+	}
+	for i := 0; i < len(c.m.shapes) && (open > 0 || c.a.Cut); i++ {
 		need := &c.m.shapes[i].Need
 		edges := c.m.Edges(i)
 		for j := range edges {
 			e := &edges[j]
 			l := &least[e.Supply]
-			switch {
-			case !asked[e.Supply]:
-			case !l.any:
+			if !asked[e.Supply] || l.any && l.need == floor && !c.a.Cut {
+				continue
+			}
+			if !l.any {
 				*l = leastOf{*need, e.Price, true}
-			default:
-				l.price = min(l.price, e.Price)
-				for r, v := range need {
-					l.need[r] = min(l.need[r], v)
-				}
+			}
+			l.price = min(l.price, e.Price)
+			for r, v := range need {
+				l.need[r] = min(l.need[r], v)
+			}
+			if l.need == floor {
+				open--
 			}
 		}
 	}
