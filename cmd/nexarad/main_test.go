@@ -37,9 +37,11 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"free-ports":  freePorts,
-			"wait-height": waitHeight,
-			"field":       field,
+			"free-ports":     freePorts,
+			"wait-height":    waitHeight,
+			"field":          field,
+			"serve-clearing": serveClearing,
+			"flip-byte":      flipByte,
 		},
 	})
 }

@@ -179,7 +179,10 @@ func (b *bench) clearingCheck(ctx context.Context) (any, error) {
 // certificate is looked at.
 func checkFigures(ctx context.Context, m *auction.Model, a auction.Allocation) (map[string]any, error) {
 	bare, wrong := a, a
-	bare.Certificate.Exact, bare.Certificate.Proof = false, nil
+	bare.Certificate = auction.Certificate{Prices: slices.Clone(a.Certificate.Prices)}
+	for i := range bare.Certificate.Prices { // a width is part of the claim, ties change no figure
+		bare.Certificate.Prices[i].Width = 0
+	}
 	wrong.Unmatched++
 	took, err := alternate(ctx, checkRounds,
 		repeated(checksOfRound, func() error { return auction.Check(m, a) }),
@@ -210,8 +213,17 @@ func verifyFigures(ctx context.Context, book auction.Book, a auction.Allocation)
 	claim := auction.Claim{
 		Height: f.Height, Digest: auction.FileDigest(data), Solver: f.Solver, Welfare: a.Welfare, Bound: a.Bound,
 		GapPPM: auction.GapPPM(a.Bound, a.Welfare), Work: a.Work, Exact: a.Certificate.Exact, Prices: a.Certificate.Prices,
+		Matched: a.Matched, Leases: int64(len(a.Matches)), Truncated: a.Cut,
 	}
-	var m *auction.Model
+	for i := range a.Certificate.Prices {
+		claim.Width = max(claim.Width, a.Certificate.Prices[i].Width)
+	}
+	m, err := auction.NewModel(book)
+	if err != nil {
+		return nil, err
+	}
+	covered := m.Coverage()
+	claim.Shapes, claim.Offers, claim.Entries, claim.Shards = covered.Shapes, covered.Supplies, covered.Entries, covered.Shards
 	took, err := alternate(ctx, clearingRounds,
 		timed(func() error { _, err := auction.Verify(data, claim); return err }),
 		timed(func() error { _, err := auction.DecodeFile(data); return err }),

@@ -34,8 +34,8 @@ func Proved(a *auction.Allocation) Certificate {
 // Engine is a solver under test.
 type Engine struct {
 	Solver auction.Solver
-	// Priced says that it clears a market of like slots exactly, at the least prices: then no requester gains by a
-	// false limit, which an experiment tests.
+	// Priced says that it clears a market of like slots exactly, at the least prices: then no requester of one shard
+	// gains by a false limit, which an experiment tests.
 	Priced bool
 }
 

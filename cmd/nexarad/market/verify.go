@@ -39,7 +39,8 @@ func verifyClearingCommand() *cobra.Command {
 		Short: "Recompute a block's clearing: digest, rules, welfare, bound, gap, ties, least prices",
 		Long: `Takes the model file of a clearing from a node, checks it against the digest in the chain's state and
 recomputes everything: that every match keeps every rule, that no allocation could be better than the bound says,
-that ties and prices are the ones the rules name. Ends with PASS, or FAIL and the step. HEIGHT 0 is the last clearing.`,
+that ties and prices are the ones the rules name, every figure of the record, and the solve itself. Ends with PASS,
+or FAIL and the step. HEIGHT 0 is the last clearing.`,
 		Example: "  nexarad verify clearing 1200\n  nexarad verify clearing 1200 --file 1200.model --output json",
 		Args:    cobra.ExactArgs(1),
 		RunE:    runVerifyClearing,
@@ -100,7 +101,9 @@ func downloadModel(ctx context.Context, queries types.QueryClient, height int64)
 // claimOf is the chain's record in the auction's terms.
 func claimOf(r types.Clearing) auction.Claim {
 	claim := auction.Claim{
-		Height: r.Height, Solver: r.Solver, Welfare: r.Welfare, Bound: r.Bound, GapPPM: r.GapPpm, Work: r.Work, Exact: r.Exact,
+		Height: r.Height, Solver: r.Solver, Shapes: r.Shapes, Offers: r.Offers, Entries: r.Entries, Shards: r.Shards,
+		Matched: r.Matched, Leases: r.Leases, Welfare: r.Welfare, Bound: r.Bound, GapPPM: r.GapPpm, Width: r.Width, Work: r.Work,
+		Exact: r.Exact, Truncated: r.Truncated, Fallback: r.Fallback,
 	}
 	copy(claim.Digest[:], r.Digest)
 	for _, p := range r.Prices {

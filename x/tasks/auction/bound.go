@@ -1,12 +1,15 @@
 package auction
 
-import "math/bits"
+import (
+	"cmp"
+	"math/bits"
+)
 
-// The bound, for the checker. For any prices pi >= 0 of capacity, let v of a class at a level be the least of
-// cost + pi * need over the edges it sees, and u = max(0, usable - v) what a shard is left with at best. Then
-// no allocation has more welfare than D = sum u + sum capacity * pi: each match is worth usable - cost <= u +
-// pi * need, and a NexCore's needs sum to at most its capacity. So prices need no trust: bad ones only make the
-// bound worse. All of it is one pass over the edges in checked or saturating arithmetic that errs upward.
+// The bound, for the solvers; the checker has its own (check_bound.go). For any prices pi >= 0 of capacity, let v of
+// a class at a level be the least of cost + pi * need over the edges it sees, and u = max(0, usable - v) what a shard
+// is left with at best. Then no allocation has more welfare than D = sum u + sum capacity * pi: each match is worth
+// usable - cost <= u + pi * need, and a NexCore's needs sum to at most its capacity. So prices need no trust: bad
+// ones only make the bound worse. All of it is one pass over the edges, in arithmetic that errs upward.
 
 // wide is a non-negative number of 128 bits that saturates.
 type wide struct{ hi, lo uint64 }
@@ -197,4 +200,45 @@ func (m *Model) bound(prices []Prices) int64 {
 		}
 	}
 	return sum.unex()
+}
+
+// rent is what a shard of an entry pays for scarce capacity on an edge, unex: at most what the limit leaves over
+// cost, for outside the exact case prices of capacity may pass what a match is worth.
+func (m *Model) rent(entry *entryRow, e *Edge, p *Prices, leaseShare int64) int64 {
+	n := &m.shapes[entry.ShapeIndex].Need
+	need := Dims{n[0], n[1], n[2], n[3], m.bondShare(e.Price), leaseShare}
+	return min(int64(rentOf(p, &need)>>priceShift), entry.usable-e.Cost)
+}
+
+// pairOf is a value in the order of money first and ties second.
+type pairOf struct{ money, tie int64 }
+
+func (a pairOf) compare(b pairOf) int {
+	return cmp.Or(cmp.Compare(a.money, b.money), cmp.Compare(a.tie, b.tie))
+}
+
+// pairValues is values in pairs: the least (cost + slot price, tie price - bonus) that each level sees.
+func (m *Model) pairValues(c *classRow, prices []Prices, value []pairOf) {
+	for i := range value {
+		value[i] = pairOf{money: 2 * unpayable}
+	}
+	for i := range c.edges {
+		e := &c.edges[i]
+		if int(e.Level) >= len(value) {
+			continue
+		}
+		p := &prices[e.Supply]
+		money, best := e.Cost+p.Slot, &value[e.Level]
+		if money > best.money {
+			continue // most edges: their tie is not looked at
+		}
+		if v := (pairOf{money, p.Tie - tieBonus(e.Tie)}); v.compare(*best) < 0 {
+			*best = v
+		}
+	}
+	for i := 1; i < len(value); i++ {
+		if value[i-1].compare(value[i]) < 0 {
+			value[i] = value[i-1]
+		}
+	}
 }

@@ -28,7 +28,7 @@ type Dims [NumDims]int64
 // above the ask. Both parts add up; all are 0 where nothing is scarce.
 type Prices struct {
 	Slot int64 // of room for one shard, unex
-	Tie  int64 // of the same in the second order, ties; any sign where Slot > 0
+	Tie  int64 // of the same in the second order, ties (seed.go); any sign where Slot > 0
 	Dims Dims  // per unit of each dimension, in 2^-19 unex
 }
 
@@ -58,8 +58,9 @@ type Step struct {
 // Certificate lets anyone bound what an allocation left on the table, in one pass over the edges.
 type Certificate struct {
 	Prices []Priced // NexCores with a price other than 0, ascending by number
-	// Exact says that the allocation is the best one and, among equals, the one that the ties name; that the
-	// prices are the least that prove it; and that Proof shows it.
+	// Exact says that no allocation of the covered book has more welfare, none of the same welfare a greater sum of tie
+	// bonuses, and each class is filled in order; that the prices are the least that prove it, which Proof shows. An
+	// allocation that was cut is never exact.
 	Exact bool
 	Proof []Step // one for each priced NexCore, each after its parent; nil unless Exact
 }
@@ -92,22 +93,10 @@ func (m *Model) addHints(hints []Hint) {
 // need of its edges in every resource. Where all needs are the same it is exact: then the market is a network.
 // No more shards than the model has.
 func (m *Model) countSlots() []int64 {
-	const none = MaxCapacity + 1
-	least := make([]Resources, len(m.supplies))
-	for i := range least {
-		least[i] = Resources{none, none, none, none}
-	}
-	for i := range m.shapes {
-		need := m.shapes[i].Need
-		edges := m.Edges(i)
-		for j := range edges {
-			l := &least[edges[j].Supply]
-			l[0], l[1], l[2], l[3] = min(l[0], need[0]), min(l[1], need[1]), min(l[2], need[2]), min(l[3], need[3])
-		}
-	}
+	least := m.leastNeeds()
 	slots := make([]int64, len(m.supplies))
 	for i := range slots {
-		if least[i][0] == none {
+		if least[i][0] == noNeed {
 			continue
 		}
 		slots[i] = m.coverage.Shards
@@ -118,6 +107,26 @@ func (m *Model) countSlots() []int64 {
 		}
 	}
 	return slots
+}
+
+// noNeed is above every need.
+const noNeed = MaxCapacity + 1
+
+// leastNeeds is the least need of each NexCore's edges by resource, noNeed where it has none.
+func (m *Model) leastNeeds() []Resources {
+	least := make([]Resources, len(m.supplies))
+	for i := range least {
+		least[i] = Resources{noNeed, noNeed, noNeed, noNeed}
+	}
+	for i := range m.shapes {
+		need := m.shapes[i].Need
+		edges := m.Edges(i)
+		for j := range edges {
+			l := &least[edges[j].Supply]
+			l[0], l[1], l[2], l[3] = min(l[0], need[0]), min(l[1], need[1]), min(l[2], need[2]), min(l[3], need[3])
+		}
+	}
+	return least
 }
 
 // leaseShare is the least part of a lease, in 2^-19, that one shard of a class takes: a lease holds shards of

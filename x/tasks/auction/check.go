@@ -3,6 +3,7 @@ package auction
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // What Check can find. Each is a fault of a solver, never of the market.
@@ -22,15 +23,42 @@ var (
 	ErrSum           = errors.New("welfare or shard counts do not add up")
 )
 
-// Check verifies an allocation and its certificate against a model from first principles: it shares the table
-// of rules and the arithmetic of money with the solvers and nothing else. It returns the first fault, wrapped with
-// its place.
+// checker is one run of Check. From the model it takes what was derived from the book and no solver touches: the
+// table of rules, prices and costs of pairs, classes with their edges and levels, entries with their usable limits
+// and ranks, look-ups by number. What an allocation uses, what prices prove and what follows from them it computes
+// by itself: no function of a solver is called.
+type checker struct {
+	m      *Model
+	a      *Allocation
+	ids    []uint64  // of NexCores, ascending: supplies are large, and each match looks one up
+	asked  pair      // of the match at hand; one for all, since the table of rules makes it escape
+	places []place   // of each match
+	left   []remains // of each NexCore, after the matches so far
+	prices []Prices  // of each NexCore
+	slots  []int64   // of each NexCore that has a slot price
+	roomy  []bool    // NexCores that could take one more shard; nil unless the allocation is cut
+}
+
+// place is where a match stands in the model.
+type place struct {
+	entry  int32
+	supply int32 // -1: not in the model
+	edge   *Edge // of the entry's class
+}
+
+// remains is what a NexCore has left.
+type remains struct {
+	free         Resources
+	bond, leases int64
+}
+
+// Check verifies an allocation and its certificate against a model. It returns the first fault, wrapped with its
+// place. Work is one pass over the matches, and two over the edges.
 func Check(m *Model, a Allocation) error {
 	if int64(len(a.Matches)) > m.params.MaxMatches {
 		return fmt.Errorf("%w: %d", ErrTooMany, len(a.Matches))
 	}
-	rooms := m.rooms()
-	places := make([]place, len(a.Matches))
+	c := newChecker(m, &a)
 	welfare, matched, entry := int64(0), int64(0), 0
 	for i := range a.Matches {
 		match := &a.Matches[i]
@@ -42,8 +70,8 @@ func Check(m *Model, a Allocation) error {
 		for entry < len(m.entries) && m.entries[entry].endsBefore(match.JobID, match.First) {
 			entry++ // both are in order of (job, first)
 		}
-		places[i] = place{entry: int32(entry), supply: int32(m.findSupply(match.NexCoreID))}
-		if err := m.checkMatch(match, &places[i], rooms); err != nil {
+		c.places[i] = place{entry: int32(entry), supply: c.supply(match.NexCoreID)}
+		if err := c.match(match, &c.places[i]); err != nil {
 			return match.fault(i, err)
 		}
 		welfare += match.Welfare // each was compared with count * w, so BoundShards * MaxLimit bounds the sum
@@ -52,14 +80,27 @@ func Check(m *Model, a Allocation) error {
 	if welfare != a.Welfare || matched != a.Matched || m.coverage.Shards-matched != a.Unmatched {
 		return fmt.Errorf("%w: matches say %d unex and %d shards", ErrSum, welfare, matched)
 	}
-	return m.checkCertificate(&a, places)
+	return c.certificate()
 }
 
-// place is where a match stands in the model.
-type place struct {
-	entry  int32
-	supply int32 // -1: not in the model
-	edge   *Edge
+func newChecker(m *Model, a *Allocation) *checker {
+	c := &checker{
+		m: m, a: a, ids: make([]uint64, len(m.supplies)), left: make([]remains, len(m.supplies)), places: make([]place, len(a.Matches)),
+	}
+	for i := range m.supplies {
+		s := &m.supplies[i]
+		c.ids[i], c.left[i] = s.ID, remains{s.Free, s.FreeBond, s.LeaseSlots}
+	}
+	return c
+}
+
+// supply returns the index of a NexCore, or -1.
+func (c *checker) supply(id uint64) int32 {
+	at, found := slices.BinarySearch(c.ids, id)
+	if !found {
+		return -1
+	}
+	return int32(at)
 }
 
 func (match *Match) fault(i int, err error) error {
@@ -83,7 +124,9 @@ func checkOrder(prev, next *Match) error {
 	return nil
 }
 
-func (m *Model) checkMatch(match *Match, at *place, rooms []room) error {
+// match verifies one match: its shards, every rule, its figures, and that its NexCore holds it.
+func (c *checker) match(match *Match, at *place) error {
+	m := c.m
 	if match.Count < 1 || match.Count > m.params.LeaseMax {
 		return ErrLeaseSize
 	}
@@ -98,11 +141,12 @@ func (m *Model) checkMatch(match *Match, at *place, rooms []room) error {
 		return ErrUnknownSupply
 	}
 	shape := &m.shapes[entry.ShapeIndex]
-	p := pair{params: &m.params, shape: shape, supply: &m.supplies[at.supply], entry: entry}
+	p := &c.asked
+	*p = pair{params: &m.params, shape: shape, supply: &m.supplies[at.supply], entry: entry}
 	if failed := p.failed(); failed != 0 {
 		return fmt.Errorf("%w: %s", ErrIneligible, lowestRule(failed))
 	}
-	if at.edge = m.edge(entry.ShapeIndex, int(at.supply)); at.edge == nil || at.edge.Level > entry.level {
+	if at.edge = edgeIn(m.classes[entry.class].edges, at.supply); at.edge == nil || at.edge.Level > entry.level {
 		return fmt.Errorf("%w: the model has no such edge", ErrIneligible) // the rules hold: the model contradicts itself
 	}
 	switch {
@@ -115,17 +159,23 @@ func (m *Model) checkMatch(match *Match, at *place, rooms []room) error {
 	case match.Welfare != match.Count*(entry.usable-p.cost()):
 		return ErrSum
 	}
-	r := &rooms[at.supply]
-	r.take(&shape.Need, match.Price, match.Count, &m.params)
-	for _, free := range r.free {
-		if free < 0 { // the rule free_capacity held, so none was negative before
+	return c.left[at.supply].take(&shape.Need, match.Count, Lock(match.Price, match.Count, m.params.LockPPM))
+}
+
+// take is one more lease of so many shards. Products stay below 2^60, and nothing was negative before: the rules
+// about room, bond and leases held.
+func (r *remains) take(need *Resources, shards, lock int64) error {
+	for i, v := range need {
+		if r.free[i] -= v * shards; r.free[i] < 0 {
 			return ErrOverCapacity
 		}
 	}
+	r.bond -= lock
+	r.leases--
 	switch {
 	case r.bond < 0:
 		return ErrOverBond
-	case r.slots < 0:
+	case r.leases < 0:
 		return ErrOverSlots
 	}
 	return nil

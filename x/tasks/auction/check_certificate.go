@@ -1,7 +1,6 @@
 package auction
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,48 +10,29 @@ import (
 var (
 	ErrPriceVector = errors.New("prices are malformed")
 	ErrBound       = errors.New("the bound is not what the prices give")
+	ErrRent        = errors.New("a match has a rent that its price of capacity does not give")
+	ErrCut         = errors.New("an exact certificate of a clearing that was cut")
 	ErrGap         = errors.New("an exact certificate leaves a gap")
 	ErrFill        = errors.New("shards are not filled in canonical order")
 	ErrTie         = errors.New("among equals not the allocation that the ties name")
 	ErrProof       = errors.New("prices are not proved to be the least")
-	ErrRent        = errors.New("a match has a rent that its price of capacity does not give")
 )
 
-// tieBonus is what a match adds to the second order: among allocations of equal welfare the greatest sum
-// stands, so that more shards come before fewer and then the hashes of the seed decide. 1 to 2^20.
-func tieBonus(e *Edge) int64 { return int64(tieSpan - e.Tie>>(64-tieBits)) }
-
-const (
-	tieBits = 20
-	tieSpan = uint64(1) << tieBits
-	// maxTie bounds a tie price, so that their sums over all shards stay in int64.
-	maxTie = int64(1) << 34
-)
-
-// pairOf is a value in the order of money first and ties second.
-type pairOf struct{ money, tie int64 }
-
-func (a pairOf) compare(b pairOf) int {
-	return cmp.Or(cmp.Compare(a.money, b.money), cmp.Compare(a.tie, b.tie))
-}
-
-// checkCertificate verifies what an allocation says about its quality, in one pass over the edges, from the
-// model and the matches alone.
-func (m *Model) checkCertificate(a *Allocation, places []place) error {
-	prices, err := m.checkPrices(a.Certificate.Prices)
-	if err != nil {
+// certificate verifies what an allocation says about its quality: prices, bound and rents always; if it claims to
+// be exact also that nothing is better (gap), nothing equal comes before it (fill and ties), and no price could be
+// lower (proof).
+func (c *checker) certificate() error {
+	a := c.a
+	if err := c.priceVector(); err != nil {
 		return err
 	}
-	if bound := m.bound(prices); bound != a.Bound || bound < a.Welfare {
-		return fmt.Errorf("%w: %d unex, not %d", ErrBound, bound, a.Bound)
+	c.room()
+	d, ties := c.bound()
+	if d != a.Bound || d < a.Welfare {
+		return fmt.Errorf("%w: %d unex, not %d", ErrBound, d, a.Bound)
 	}
-	shares := m.leaseShares()
-	for i := range a.Matches {
-		entry := &m.entries[places[i].entry]
-		want := m.rent(entry, places[i].edge, &prices[places[i].supply], shares[entry.class])
-		if a.Matches[i].Rent != want {
-			return a.Matches[i].fault(i, fmt.Errorf("%w: %d unex, not %d", ErrRent, a.Matches[i].Rent, want))
-		}
+	if err := c.rents(); err != nil {
+		return err
 	}
 	if !a.Certificate.Exact {
 		if len(a.Certificate.Proof) > 0 {
@@ -60,56 +40,85 @@ func (m *Model) checkCertificate(a *Allocation, places []place) error {
 		}
 		return nil
 	}
-	if a.Bound != a.Welfare {
-		return fmt.Errorf("%w: bound %d, welfare %d unex", ErrGap, a.Bound, a.Welfare)
+	switch {
+	case a.Cut:
+		return ErrCut
+	case d != a.Welfare:
+		return fmt.Errorf("%w: bound %d, welfare %d unex", ErrGap, d, a.Welfare)
 	}
-	used, err := m.checkFill(a, places)
+	used, err := c.fill()
 	if err != nil {
 		return err
 	}
-	if err := m.checkTies(a, places, prices); err != nil {
+	if err := c.ties(ties); err != nil {
 		return err
 	}
-	return m.checkProof(a, prices, used)
+	return c.proof(used)
 }
 
-// checkPrices brings the prices of a certificate into the order of supplies.
-func (m *Model) checkPrices(list []Priced) ([]Prices, error) {
-	prices := make([]Prices, len(m.supplies))
+// priceVector brings the prices of the certificate into the order of supplies. An exact one prices slots alone, and
+// has a width.
+func (c *checker) priceVector() error {
+	list, exact := c.a.Certificate.Prices, c.a.Certificate.Exact
+	c.prices = make([]Prices, len(c.m.supplies))
 	for i := range list {
 		p := &list[i]
-		at := m.findSupply(p.NexCoreID)
+		at := c.supply(p.NexCoreID)
 		switch {
 		case at < 0 || i > 0 && list[i-1].NexCoreID >= p.NexCoreID:
-			return nil, fmt.Errorf("%w: NexCore %d is unknown or out of order", ErrPriceVector, p.NexCoreID)
+			return fmt.Errorf("%w: NexCore %d is unknown or out of order", ErrPriceVector, p.NexCoreID)
 		case p.Slot < 0 || p.Slot > MaxLimit || p.Slot == 0 && p.Tie < 0 || p.Tie > maxTie || p.Tie < -maxTie:
-			return nil, fmt.Errorf("%w: NexCore %d has slot price %d, tie %d", ErrPriceVector, p.NexCoreID, p.Slot, p.Tie)
-		case slices.Min(p.Dims[:]) < 0 || p.Width < 0 || p.Width > MaxLimit || p.Prices == (Prices{}):
-			return nil, fmt.Errorf("%w: NexCore %d has a price below 0 or none", ErrPriceVector, p.NexCoreID)
+			return fmt.Errorf("%w: NexCore %d has slot price %d, tie %d", ErrPriceVector, p.NexCoreID, p.Slot, p.Tie)
+		case slices.Min(p.Dims[:]) < 0 || p.Prices == (Prices{}):
+			return fmt.Errorf("%w: NexCore %d has a price below 0 or none", ErrPriceVector, p.NexCoreID)
+		case p.Width < 0 || p.Width > MaxLimit || !exact && p.Width != 0 || exact && p.Dims != (Dims{}):
+			return fmt.Errorf("%w: NexCore %d has width %d, dimensions %v, exact %t", ErrPriceVector, p.NexCoreID, p.Width, p.Dims, exact)
 		}
-		prices[at] = p.Prices
+		c.prices[at] = p.Prices
 	}
-	return prices, nil
+	return nil
 }
 
-// rent is what a shard of an entry pays for scarce capacity on an edge, unex: at most what the limit leaves
-// over cost, for outside the exact case prices of capacity may pass what a match is worth.
-func (m *Model) rent(entry *entryRow, e *Edge, p *Prices, leaseShare int64) int64 {
-	if *p == (Prices{}) {
-		return 0
+// rents verifies what each match pays for scarce capacity: price times need, rounded down, and no more than the limit
+// leaves over cost. In a clearing that was cut a NexCore with room for one more shard charges none: there what is
+// scarce is leases, not capacity.
+func (c *checker) rents() error {
+	lease := make([]int64, len(c.m.classes))
+	for i := range lease {
+		lease[i] = c.leaseOf(&c.m.classes[i])
 	}
-	n := &m.shapes[entry.ShapeIndex].Need
-	need := Dims{n[0], n[1], n[2], n[3], m.bondShare(e.Price), leaseShare}
-	return min(int64(rentOf(p, &need)>>priceShift), entry.usable-e.Cost)
+	for i := range c.a.Matches {
+		match, at := &c.a.Matches[i], &c.places[i]
+		want := int64(0)
+		if p := &c.prices[at.supply]; *p != (Prices{}) && (c.roomy == nil || !c.roomy[at.supply]) {
+			entry := &c.m.entries[at.entry]
+			most := entry.usable - at.edge.Cost
+			want = min(p.Slot, most)
+			if p.Dims != (Dims{}) {
+				n := &c.m.shapes[entry.ShapeIndex].Need
+				need := Dims{n[0], n[1], n[2], n[3], c.bondOf(at.edge.Price), lease[entry.class]}
+				want = most
+				if sum, exact := spent(p, &need, 0); exact {
+					want = min(int64(sum>>priceShift), most)
+				}
+			}
+		}
+		if match.Rent != want {
+			return match.fault(i, fmt.Errorf("%w: %d unex, not %d", ErrRent, match.Rent, want))
+		}
+	}
+	return nil
 }
 
-// checkFill verifies which shards are matched and where each goes: within a class and level from the highest
-// limit down, within a class in the order of layout. It returns how many shards of each entry are matched.
-func (m *Model) checkFill(a *Allocation, places []place) (used []int64, err error) {
+// fill verifies which shards are matched and where each goes: in an entry from its first on, in a class and level
+// from the highest usable limit down, and over a class in order, so that no later entry has an earlier NexCore. It
+// returns how many shards of each entry are matched.
+func (c *checker) fill() (used []int64, err error) {
+	m := c.m
 	used = make([]int64, len(m.entries))
 	start := make([]int32, len(m.entries)+1) // the matches of entry i are start[i] to start[i+1]
-	for i := range a.Matches {
-		match, at := &a.Matches[i], places[i].entry
+	for i := range c.a.Matches {
+		match, at := &c.a.Matches[i], c.places[i].entry
 		if match.First != m.entries[at].First+used[at] {
 			return nil, match.fault(i, ErrFill)
 		}
@@ -120,171 +129,70 @@ func (m *Model) checkFill(a *Allocation, places []place) (used []int64, err erro
 		start[i+1] += start[i]
 	}
 	var open []bool // a shard of this level has no match
-	var deal []placeOf
+	var deal []dealt
 	for i := range m.classes {
-		c := &m.classes[i]
-		open = append(open[:0], make([]bool, m.levels(c))...)
+		class := &m.classes[i]
+		open = append(open[:0], make([]bool, c.top(class)+1)...)
 		deal = deal[:0]
-		for _, at := range c.entries {
+		for _, at := range class.entries {
 			e := &m.entries[at]
 			if used[at] > 0 && open[e.level] {
 				return nil, fmt.Errorf("job %d shard %d: %w", e.JobID, e.First, ErrFill)
 			}
 			open[e.level] = open[e.level] || used[at] < e.Count
 			for k := start[at]; k < start[at+1]; k++ {
-				deal = append(deal, placeOf{at, places[k].edge})
+				deal = append(deal, dealt{e, c.places[k].edge})
 			}
 		}
-		if err := m.checkDeal(deal, len(open) > 1); err != nil {
-			return nil, err
+		if len(open) > 1 { // who sees the newest asks is served first, and by them
+			slices.SortStableFunc(deal, func(x, y dealt) int { return int(y.entry.level - x.entry.level) })
+		}
+		for k := 1; k < len(deal); k++ {
+			if e := deal[k].entry; deal[k].edge.comesBefore(deal[k-1].edge) {
+				return nil, fmt.Errorf("job %d shard %d: %w", e.JobID, e.First, ErrFill)
+			}
 		}
 	}
 	return used, nil
 }
 
-// placeOf is an edge on which an entry has a match.
-type placeOf struct {
-	entry int32
+// dealt is an edge on which an entry has a match.
+type dealt struct {
+	entry *entryRow
 	edge  *Edge
 }
 
-// checkDeal verifies that the matches of a class, given in fill order, meet NexCores in order: no later entry has
-// an earlier NexCore.
-func (m *Model) checkDeal(deal []placeOf, levels bool) error {
-	if levels {
-		slices.SortStableFunc(deal, func(x, y placeOf) int { return cmp.Compare(m.entries[y.entry].level, m.entries[x.entry].level) })
+// comesBefore is the order in which NexCores are dealt out: newest level, least cost, least hash.
+func (e *Edge) comesBefore(f *Edge) bool {
+	switch {
+	case e.Level != f.Level:
+		return e.Level > f.Level
+	case e.Cost != f.Cost:
+		return e.Cost < f.Cost
 	}
-	for i := 1; i < len(deal); i++ {
-		x, y := deal[i-1].edge, deal[i].edge
-		if cmp.Or(cmp.Compare(y.Level, x.Level), cmp.Compare(x.Cost, y.Cost), cmp.Compare(x.Tie, y.Tie)) > 0 {
-			e := &m.entries[deal[i].entry]
-			return fmt.Errorf("job %d shard %d: %w", e.JobID, e.First, ErrFill)
-		}
-	}
-	return nil
+	return e.Tie < f.Tie
 }
 
-// checkTies does for pairs (welfare, ties) what bound does for welfare: no allocation of this welfare has a
-// greater sum of tie bonuses than the prices allow, and this one has that sum.
-func (m *Model) checkTies(a *Allocation, places []place, prices []Prices) error {
-	have, allowed, priced := int64(0), int64(0), int64(0)
-	for i := range a.Matches {
-		have += a.Matches[i].Count * tieBonus(places[i].edge)
+// ties verifies for the second order what the bound does for the first: no allocation of this welfare has a greater
+// sum of bonuses than the prices allow, and this one has that sum. classes is the part of it that bound computed.
+func (c *checker) ties(classes int64) error {
+	have, allowed, slots := int64(0), classes, int64(0)
+	for i := range c.a.Matches {
+		at := &c.places[i]
+		have += c.a.Matches[i].Count * (tieBonus(at.edge.Tie) + tieBonus(c.m.entries[at.entry].rank))
 	}
-	for i := range prices {
-		p := &prices[i]
-		if *p == (Prices{}) {
-			continue
-		}
-		// A priced NexCore is full, or the gap were not 0: so its slots are at most the shards of the model.
-		if priced += m.slots[i]; priced > m.coverage.Shards || p.Dims != (Dims{}) {
-			return fmt.Errorf("%w: NexCore %d is priced and not full", ErrTie, m.supplies[i].ID)
-		}
-		allowed += m.slots[i] * p.Tie
-	}
-	var value []pairOf
-	for i := range m.classes {
-		c := &m.classes[i]
-		value = append(value[:0], make([]pairOf, m.levels(c))...)
-		m.pairValues(c, prices, value)
-		for _, at := range c.entries {
-			e := &m.entries[at]
-			v := value[e.level]
-			switch {
-			case e.usable > v.money:
-				allowed -= e.Count * v.tie
-			case e.usable == v.money:
-				allowed += e.Count * max(0, -v.tie)
+	for i := range c.prices {
+		// Without a gap a NexCore with a slot price is full, so that these are at most the shards of the model. One
+		// that has a tie price alone must be full as well.
+		if p := &c.prices[i]; *p != (Prices{}) {
+			if slots += c.slots[i]; slots > c.m.coverage.Shards {
+				return fmt.Errorf("%w: NexCore %d is priced and not full", ErrTie, c.m.supplies[i].ID)
 			}
+			allowed += c.slots[i] * p.Tie
 		}
 	}
 	if have != allowed {
 		return fmt.Errorf("%w: bonus %d, best %d", ErrTie, have, allowed)
 	}
 	return nil
-}
-
-// pairValues is values in pairs: the least (cost + slot price, tie price - bonus) that each level sees.
-func (m *Model) pairValues(c *classRow, prices []Prices, value []pairOf) {
-	for i := range value {
-		value[i] = pairOf{money: 2 * unpayable}
-	}
-	for i := range c.edges {
-		e := &c.edges[i]
-		if int(e.Level) >= len(value) {
-			continue
-		}
-		p := &prices[e.Supply]
-		money, best := e.Cost+p.Slot, &value[e.Level]
-		if money > best.money {
-			continue // most edges: their tie is not looked at
-		}
-		if v := (pairOf{money, p.Tie - tieBonus(e)}); v.compare(*best) < 0 {
-			*best = v
-		}
-	}
-	for i := 1; i < len(value); i++ {
-		if value[i-1].compare(value[i]) < 0 {
-			value[i] = value[i-1]
-		}
-	}
-}
-
-// checkProof verifies that no priced NexCore could be cheaper: by induction over the steps, each price is
-// exactly what keeps one entry from moving there, from no match or from a NexCore that could not be cheaper
-// either.
-func (m *Model) checkProof(a *Allocation, prices []Prices, used []int64) error {
-	if len(a.Certificate.Proof) != len(a.Certificate.Prices) {
-		return fmt.Errorf("%w: %d steps for %d prices", ErrProof, len(a.Certificate.Proof), len(a.Certificate.Prices))
-	}
-	proved := make([]bool, len(m.supplies))
-	for i := range a.Certificate.Proof {
-		if err := m.checkStep(a, &a.Certificate.Proof[i], prices, used, proved); err != nil {
-			return fmt.Errorf("step %d, NexCore %d: %w", i, a.Certificate.Proof[i].NexCoreID, err)
-		}
-	}
-	return nil
-}
-
-func (m *Model) checkStep(a *Allocation, step *Step, prices []Prices, used []int64, proved []bool) error {
-	node, at := m.findSupply(step.NexCoreID), m.find(step.JobID, step.First)
-	if node < 0 || at < 0 || proved[node] || prices[node] == (Prices{}) {
-		return ErrProof
-	}
-	entry := &m.entries[at]
-	e := m.edge(entry.ShapeIndex, node)
-	if e == nil || e.Level > entry.level || entry.excludes(step.NexCoreID) {
-		return ErrProof
-	}
-	keeps := pairOf{entry.usable, 0} // what the entry pays elsewhere, at least: all it has, or the parent's
-	if step.Parent == 0 {
-		if used[at] == entry.Count {
-			return ErrProof
-		}
-	} else {
-		parent := m.findSupply(step.Parent)
-		if parent < 0 || !proved[parent] && prices[parent] != (Prices{}) || !hasShard(a, entry, step.Parent) {
-			return ErrProof
-		}
-		from := m.edge(entry.ShapeIndex, parent)
-		keeps = pairOf{from.Cost + prices[parent].Slot, prices[parent].Tie - tieBonus(from)}
-	}
-	if (pairOf{e.Cost + prices[node].Slot, prices[node].Tie - tieBonus(e)}) != keeps {
-		return ErrProof
-	}
-	proved[node] = true
-	return nil
-}
-
-// hasShard says whether a NexCore has a match with shards of an entry.
-func hasShard(a *Allocation, entry *entryRow, nexcore uint64) bool {
-	i, _ := slices.BinarySearchFunc(a.Matches, entry, func(x Match, e *entryRow) int {
-		return cmp.Or(cmp.Compare(x.JobID, e.JobID), cmp.Compare(x.First, e.First))
-	})
-	for ; i < len(a.Matches) && a.Matches[i].JobID == entry.JobID && a.Matches[i].First < entry.First+entry.Count; i++ {
-		if a.Matches[i].NexCoreID == nexcore {
-			return true
-		}
-	}
-	return false
 }

@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// BoundClassEdges bounds the edges that one model copies for classes of entries with excluded NexCores.
-const BoundClassEdges = int64(1) << 20
+// BoundClassEdges bounds the edges that one model copies for classes of entries with excluded NexCores, or the number
+// of its own edges does where that is more. So excluding costs a clearing no more than a book twice as full.
+const BoundClassEdges = int64(1) << 17
 
 // classRow is a demand class: the covered entries of one shape that may use the same NexCores but for how much
 // they pay and how new an ask they see. What they see is nested: an entry of level l sees every edge of level
@@ -19,10 +20,10 @@ type classRow struct {
 	shards   int64
 }
 
-// before is the fill order of two entries of one class: limit, highest first, then rank, then place.
+// before is the fill order of two entries of one class: usable limit, highest first, then rank, then place.
 func (m *Model) before(a, b int32) int {
 	x, y := &m.entries[a], &m.entries[b]
-	return cmp.Or(cmp.Compare(y.Limit, x.Limit), cmp.Compare(x.rank, y.rank), cmp.Compare(a, b))
+	return cmp.Or(cmp.Compare(y.usable, x.usable), cmp.Compare(x.rank, y.rank), cmp.Compare(a, b))
 }
 
 // addLevels numbers, for each shape, the heights from which its entries look at the asks. A height that shows
@@ -125,8 +126,10 @@ func (m *Model) addClasses() {
 		m.addClasses() // once: what is left is within the bound
 		return
 	}
+	m.looks = int64(len(m.entries) + len(m.supplies))
 	for i := range m.classes {
 		m.classes[i].edges = m.classEdges(&m.classes[i])
+		m.looks += int64(len(m.classes[i].edges))
 		for _, e := range m.classes[i].entries {
 			m.entries[e].class = int32(i)
 		}
@@ -149,15 +152,23 @@ func (m *Model) effective(e *entryRow) []uint64 {
 	return out
 }
 
+// classEdges are the edges of a class. Where it excludes some they are copies with a tie of their own: which of two
+// classes of a shape gets which of two equal NexCores then is a matter of the second order too.
 func (m *Model) classEdges(c *classRow) []Edge {
 	edges := m.Edges(c.shape)
 	if len(c.excluded) == 0 {
 		return edges
 	}
+	key := m.shapes[c.shape].tie
+	for _, id := range c.excluded {
+		key = rankOf(key, id)
+	}
 	out := make([]Edge, 0, len(edges))
-	for i := range edges {
-		if _, found := slices.BinarySearch(c.excluded, m.supplies[edges[i].Supply].ID); !found {
-			out = append(out, edges[i])
+	for _, e := range edges {
+		id := m.supplies[e.Supply].ID
+		if _, found := slices.BinarySearch(c.excluded, id); !found {
+			e.Tie = rankOf(key, id)
+			out = append(out, e)
 		}
 	}
 	return out
@@ -179,7 +190,8 @@ func (m *Model) dropClasses() bool {
 		ranks = append(ranks, r)
 		total += int64(len(m.Edges(c.shape)))
 	}
-	if total <= BoundClassEdges {
+	bound := max(BoundClassEdges, int64(len(m.edges)))
+	if total <= bound {
 		return false
 	}
 	slices.SortFunc(ranks, compareRanked)
@@ -187,7 +199,7 @@ func (m *Model) dropClasses() bool {
 	total = 0
 	for _, r := range ranks {
 		c := &m.classes[r.index]
-		if total += int64(len(m.Edges(c.shape))); total > BoundClassEdges {
+		if total += int64(len(m.Edges(c.shape))); total > bound {
 			for _, e := range c.entries {
 				drop[e] = true
 			}

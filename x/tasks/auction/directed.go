@@ -27,11 +27,12 @@ func (s *search) directed() (Allocation, error) {
 	bound := base.Bound
 	if s.partial != nil && better(s.partial, &base) {
 		base = *s.partial
-		m.certify(&base)
+		s.certify(&base)
 	}
-	if s.left <= 0 || len(m.edges) == 0 {
+	if s.left < stageLooks*m.looks || len(m.edges) == 0 {
 		return base, nil
 	}
+	s.left -= 8 * m.looks // the problem, its fixed part, dealing
 	v := newVector(m, s.slots)
 	effort := min(s.left, effortFor(int64(len(v.problem.Edges))))
 	result, err := packing.Solve(&v.problem, packing.Options{MaxSteps: effort, Start: v.counts(&base)})
@@ -40,16 +41,18 @@ func (s *search) directed() (Allocation, error) {
 	}
 	s.left -= result.Steps
 	best := base
-	a, _ := m.lease(v.deals(result.Count))
+	a, _ := s.lease(v.deals(result.Count))
 	s.complete(&a)
 	if better(&a, &best) {
 		best = a
+	} else {
+		best.Cut = best.Cut || a.Cut // it stands because the other lost leases
 	}
 	best.Certificate = Certificate{Prices: v.prices(result.Price)}
-	m.certify(&best)
+	s.certify(&best)
 	if best.Bound >= bound { // prices of 0 prove as much
 		best.Certificate = Certificate{}
-		m.certify(&best)
+		s.certify(&best)
 	}
 	return best, nil
 }

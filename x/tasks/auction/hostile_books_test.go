@@ -1,10 +1,13 @@
 package auction
 
-import "testing"
+import (
+	"runtime"
+	"testing"
+)
 
-// Books made to hurt: none panics, none passes the budget by much, each answer passes the check.
-func TestHostileBooks(t *testing.T) {
-	for name, book := range map[string]func() Book{
+// hostileBooks are books made to hurt.
+func hostileBooks() map[string]func() Book {
+	return map[string]func() Book{
 		"10,000 distinct limits on one slot": func() Book {
 			b := uniformBook(1, 1, 10_000)
 			b.Supplies[0].Capacity, b.Supplies[0].Free = Resources{1_000, 512}, Resources{1_000, 512}
@@ -87,24 +90,117 @@ func TestHostileBooks(t *testing.T) {
 			}
 			return b
 		},
-	} {
+		"more leases than a clearing makes": func() Book {
+			b := uniformBook(20, 200, 3_000)
+			b.Params.MaxMatches = 50
+			return b
+		},
+		"leases of no worth beyond what a clearing makes": func() Book {
+			b := uniformBook(1, 200, 2_000)
+			price, _ := Price(b.Supplies[0].Ask, b.Shapes[0])
+			for i := range b.Supplies {
+				b.Supplies[i].Ask, b.Supplies[i].ScorePPM = b.Supplies[0].Ask, PPM
+			}
+			for i := range b.Entries {
+				b.Entries[i].Limit = LeastLimit(price, b.Params.BurnPPM)
+			}
+			b.Params.MaxMatches = 100
+			return b
+		},
+		"every limit the same": func() Book {
+			b := uniformBook(20, 200, 3_000)
+			for i := range b.Entries {
+				b.Entries[i].Limit = 50_000
+			}
+			return b
+		},
+		"leases of one shard by the million": func() Book {
+			b := uniformBook(1, 100, 0)
+			b.Params.LeaseMax, b.Params.MaxMatches = 1, 1_000
+			b.Entries = []Entry{{JobID: 1, Count: BoundShards, Limit: 50_000, VisibleBefore: maxInt64}}
+			for i := range b.Supplies {
+				room := Resources{MaxCapacity, MaxCapacity, MaxCapacity, 0}
+				b.Supplies[i].Capacity, b.Supplies[i].Free, b.Supplies[i].FreeBond, b.Supplies[i].LeaseSlots = room, room, maxInt64, 8_000
+			}
+			return b
+		},
+		"classes up to the bound": func() Book { return classBook(100, 400, 3_000) },
+	}
+}
+
+// classBook is a full network in which each entry has failed NexCores of its own, so that classes copy as many edges as
+// one model may.
+func classBook(shapes, supplies, entries int) Book {
+	b := uniformBook(shapes, supplies, entries)
+	for i := range b.Entries {
+		b.Entries[i].Excluded = []uint64{uint64(1 + i%supplies)}
+	}
+	return b
+}
+
+// No hostile book panics, each answer passes the check, and steps and memory stay within what a book of its size may
+// take. A budget is passed by proofs and leases alone, as Optimal says: by what allowance counts.
+func TestHostileBooks(t *testing.T) {
+	const (
+		perLook = 40       // steps for each edge, entry and NexCore: what is fixed, and a search that goes about normally
+		effort  = 10 << 20 // steps of searches that a book of any size is worth
+		perItem = 2_000    // bytes for each edge, entry, NexCore and lease
+		base    = 32 << 20 // bytes
+	)
+	for name, book := range hostileBooks() {
 		t.Run(name, func(t *testing.T) {
-			m := mustModel(t, book())
+			b := book()
+			m := mustModel(t, b)
+			copies := int64(0)
+			for i := range m.classes {
+				if len(m.classes[i].excluded) > 0 {
+					copies += int64(len(m.classes[i].edges))
+				}
+			}
+			if copies > max(BoundClassEdges, int64(m.NumEdges())) {
+				t.Errorf("%d copied edges beside %d", copies, m.NumEdges())
+			}
 			for _, steps := range []int64{1_000, DefaultSteps} {
-				a, err := Optimal{}.Solve(m, Budget{Steps: steps})
-				if err != nil {
-					t.Fatal(err)
+				a, allocated := measured(t, m, steps)
+				leases := int64(len(a.Matches))
+				if a.Work > steps+allowance(m)+3*leases {
+					t.Errorf("%d steps of %d, allowance %d", a.Work, steps, allowance(m))
 				}
-				if err := Check(m, a); err != nil {
-					t.Fatal(err)
+				if most := perLook*m.looks + effort + allowance(m) + 3*leases; a.Work > most {
+					t.Errorf("%d steps, %d for a book of its size", a.Work, most)
 				}
-				if a.Work > steps {
-					t.Errorf("%d steps of %d", a.Work, steps)
+				if most := perItem*(m.looks+leases) + base; allocated > most {
+					t.Errorf("%d bytes, %d for a book of its size", allocated, most)
 				}
 				c := m.Coverage()
-				t.Logf("%d of %d entries covered, %d classes, %d shards matched, welfare %d, gap %d ppm, exact %t, %d steps",
-					c.Entries, c.EntriesTotal, len(m.classes), a.Matched, a.Welfare, GapPPM(a.Bound, a.Welfare), a.Certificate.Exact, a.Work)
+				t.Logf("%d of %d entries, %d classes, %d edges and %d copies, %d shards matched, welfare %d, gap %d ppm, exact %t, cut %t, %d steps, %d KiB",
+					c.Entries, c.EntriesTotal, len(m.classes), m.NumEdges(), copies, a.Matched, a.Welfare, GapPPM(a.Bound, a.Welfare), a.Certificate.Exact, a.Cut, a.Work, allocated>>10)
 			}
 		})
 	}
+}
+
+// measured solves and checks, and returns the bytes that solving allocated.
+func measured(t *testing.T, m *Model, steps int64) (Allocation, int64) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	a, err := Optimal{}.Solve(m, Budget{Steps: steps})
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(m, a); err != nil {
+		t.Fatal(err)
+	}
+	return a, int64(after.TotalAlloc - before.TotalAlloc)
+}
+
+// allowance is what a proof may look at beyond the budget: the edges of each class once for each of its levels, in
+// least and in greatest prices.
+func allowance(m *Model) int64 {
+	sum := int64(0)
+	for i := range m.classes {
+		sum += 2 * int64(m.levels(&m.classes[i])) * int64(len(m.classes[i].edges))
+	}
+	return sum
 }

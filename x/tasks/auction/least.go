@@ -10,7 +10,10 @@ import "cmp"
 func (a pairOf) plus(b pairOf) pairOf  { return pairOf{a.money + b.money, a.tie + b.tie} }
 func (a pairOf) minus(b pairOf) pairOf { return pairOf{a.money - b.money, a.tie - b.tie} }
 
-func costOf(e *Edge) pairOf { return pairOf{e.Cost, -tieBonus(e)} }
+func costOf(e *Edge) pairOf { return pairOf{e.Cost, -tieBonus(e.Tie)} }
+
+// worth is what a match of a shard of an entry is worth before its cost.
+func (e *entryRow) worth() pairOf { return pairOf{e.usable, tieBonus(e.rank)} }
 
 // residual is the graph of moves that an allocation leaves open. Nodes are supplies, then one node for each
 // level of each class: those of its shards that see that level or more.
@@ -25,6 +28,7 @@ type residual struct {
 	lowest []int32   // of a class level, its lowest matched entry; -1
 	serves [][]holds // of a supply, whose shards it has
 	held   [][]holds // of a class level, where its shards are
+	looked int64     // edges looked at
 }
 
 // holds says that shards of an entry are on an edge of its class.
@@ -95,7 +99,7 @@ func (g *residual) ends(class int, used []int64) bool {
 		if used[at] > 0 {
 			g.lowest[l] = at
 		}
-		value, v := pairOf{e.usable, 0}, g.upper[int(g.from[class])+int(e.level)]
+		value, v := e.worth(), g.upper[int(g.from[class])+int(e.level)]
 		if used[at] > 0 && value.compare(v) < 0 || used[at] < e.Count && value.compare(v) > 0 {
 			return false
 		}
@@ -132,7 +136,7 @@ func (g *residual) least() ([]pairOf, []Step) {
 	for i, at := range g.best {
 		if at >= 0 {
 			node := int32(n + i)
-			offer(node, reach{slack: g.upper[node].minus(pairOf{g.m.entries[at].usable, 0}), entry: at, parent: -1})
+			offer(node, reach{slack: g.upper[node].minus(g.m.entries[at].worth()), entry: at, parent: -1})
 		}
 	}
 	var proof []Step
@@ -163,6 +167,7 @@ func (g *residual) least() ([]pairOf, []Step) {
 			offer(top.node-1, reach{slack: w.slack.plus(below), entry: w.entry, parent: w.parent})
 		}
 		edges := g.m.classes[class].edges
+		g.looked += int64(len(edges))
 		for i := range edges {
 			if e := &edges[i]; e.Level == level {
 				length := g.upper[e.Supply].plus(costOf(e)).minus(g.upper[top.node])
@@ -225,6 +230,7 @@ func (g *residual) greatest() []int64 {
 		}
 		w.done = true
 		if int(top.node) < n { // a class level that sees it is worth at most its cost and price
+			g.looked += int64(len(seen[top.node]))
 			for _, h := range seen[top.node] {
 				offer(h.node, w.slack.money+g.upper[top.node].money+h.edge.Cost-g.upper[h.node].money)
 			}

@@ -189,6 +189,7 @@ type Model struct {
 	classes  []classRow  // ascending by shape, then by excluded NexCores
 	hints    []Hint      // ascending by NexCore
 	slots    []int64     // of each supply, how many shards it can hold at most, whatever their mix
+	looks    int64       // steps of one look at every edge of every class, every entry and every supply
 }
 
 // Params returns the parameters the model was made with.

@@ -22,24 +22,37 @@ func (s *search) network() (Allocation, bool) {
 		options.Start, options.Potential = t.start(hints), t.potential(hints)
 	}
 	result, err := flow.Solve(&t.graph, options)
-	s.left -= result.Scanned / arcsPerStep
+	s.left -= result.Scanned/arcsPerStep + 3*m.looks // building, starting, dealing
 	if err != nil {
 		return Allocation{}, false
 	}
 	deals := t.deals(result.Flow)
-	a, fits := m.lease(deals)
+	a, fits := s.lease(deals)
 	if !fits || !result.Optimal {
 		s.partial = &a
 		return Allocation{}, false
 	}
 	prices := t.prices(&result)
+	if a.Cut {
+		for i, p := range prices {
+			if p.money > 0 {
+				a.Certificate.Prices = append(a.Certificate.Prices, Priced{NexCoreID: m.supplies[i].ID, Prices: Prices{Slot: p.money}})
+			}
+		}
+		s.cut = &a
+		return Allocation{}, false
+	}
 	graph, proved := m.residualOf(deals, prices, s.slots)
 	if !proved {
 		return Allocation{}, false
 	}
 	least, proof := graph.least()
 	greatest := graph.greatest()
+	s.left -= graph.looked + 3*m.looks
 	for i, p := range least {
+		if p.tie > maxTie || p.tie < -maxTie {
+			return Allocation{}, false // thousands of NexCores in a row: no certificate holds such ties
+		}
 		if p != (pairOf{}) {
 			a.Certificate.Prices = append(a.Certificate.Prices, Priced{
 				NexCoreID: m.supplies[i].ID, Prices: Prices{Slot: p.money, Tie: p.tie}, Width: greatest[i] - p.money,
@@ -47,7 +60,7 @@ func (s *search) network() (Allocation, bool) {
 		}
 	}
 	a.Certificate.Exact, a.Certificate.Proof = true, proof
-	m.certify(&a)
+	s.certify(&a)
 	return a, true
 }
 

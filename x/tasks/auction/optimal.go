@@ -14,47 +14,53 @@ type Optimal struct{}
 // Name implements Solver.
 func (Optimal) Name() string { return "optimal" }
 
-// Solve implements Solver. Work counts edges looked at.
+// Solve implements Solver. Work counts edges looked at, in searches and in what is fixed: building, dealing, proving.
+// A stage begins only if the budget holds what is fixed of it. What can pass the budget is a proof, which looks at the
+// edges of a class once for each of its levels and twice in all, and making leases, by their number.
 func (Optimal) Solve(m *Model, b Budget) (Allocation, error) {
 	if b.Steps <= 0 {
 		return Allocation{}, ErrBudget
 	}
 	s := &search{m: m, left: b.Steps, slots: m.slots}
 	a, done := s.uncontended()
-	if !done && m.uniform() {
+	if !done && s.cut == nil && s.left >= stageLooks*m.looks && m.uniform() {
 		a, done = s.network()
 	}
-	if !done {
-		var err error
-		if a, err = s.directed(); err != nil {
-			return Allocation{}, err
-		}
+	var err error
+	switch {
+	case done:
+	case s.cut != nil:
+		a, err = s.short()
+	default:
+		a, err = s.directed()
 	}
-	a.Work = b.Steps - max(s.left, 0)
-	return a, nil
+	a.Work = b.Steps - s.left
+	return a, err
 }
+
+// stageLooks bounds what is fixed of a stage, in looks at every edge, entry and NexCore.
+const stageLooks = 16
 
 // search is one run of Optimal.
 type search struct {
 	m     *Model
-	left  int64 // steps
+	left  int64 // steps; below 0 once the budget has been passed
 	slots []int64
+	// cut is the best allocation less what MaxMatches left out, with the prices that prove the whole; nil where no
+	// best allocation was cut.
+	cut *Allocation
 	// partial is a feasible allocation that a first attempt left, without a certificate; nil without one.
 	partial *Allocation
-}
-
-func (s *search) spend(steps int64) bool {
-	s.left -= steps
-	return s.left >= 0
 }
 
 // uncontended gives each shard the cheapest NexCore that it sees; done is false if they do not all fit. Then no
 // allocation is better, at prices of 0.
 func (s *search) uncontended() (Allocation, bool) {
 	m := s.m
-	if !s.spend(int64(len(m.edges) + len(m.entries))) {
+	if s.left < stageLooks*m.looks {
 		return Allocation{}, false
 	}
+	s.left -= 2 * m.looks // choosing and dealing
 	deals := make([][]placing, len(m.classes))
 	for i := range m.classes {
 		c := &m.classes[i]
@@ -83,12 +89,16 @@ func (s *search) uncontended() (Allocation, bool) {
 		}
 		deals[i] = m.layout(c, taken, load)
 	}
-	a, fits := m.lease(deals)
+	a, fits := s.lease(deals)
 	if !fits {
 		return Allocation{}, false
 	}
+	if a.Cut {
+		s.cut = &a
+		return Allocation{}, false
+	}
 	a.Certificate.Exact = true
-	m.certify(&a)
+	s.certify(&a)
 	return a, true
 }
 
@@ -110,33 +120,37 @@ func (m *Model) uniform() bool {
 
 // lease turns deals into matches; fits is false if bond or room for leases did not last. Beyond MaxMatches the
 // matches of least welfare are cut.
-func (m *Model) lease(deals [][]placing) (a Allocation, fits bool) {
+func (s *search) lease(deals [][]placing) (a Allocation, fits bool) {
+	m := s.m
 	rooms := m.rooms()
 	fits = true
 	next := make([]int64, len(m.entries))
 	for i := range m.classes {
 		c := &m.classes[i]
 		for _, d := range deals[i] {
-			left := m.leaseOut(&a, c, &c.edges[d.edge], d, rooms, next)
+			left, made := m.leaseOut(&a, c, &c.edges[d.edge], d, rooms, next)
 			fits = fits && left == 0
+			s.left -= made
 		}
 	}
-	a.Unmatched = m.coverage.Shards - a.Matched
 	if int64(len(a.Matches)) > m.params.MaxMatches {
 		m.cutMatches(&a)
 	}
+	a.Unmatched = m.coverage.Shards - a.Matched
+	s.left -= m.looks
 	sortMatches(a.Matches)
 	return a, fits
 }
 
-// leaseOut makes leases of one placing and returns how many shards found no room.
-func (m *Model) leaseOut(a *Allocation, c *classRow, e *Edge, d placing, rooms []room, next []int64) (left int64) {
+// leaseOut makes leases of one placing and returns how many shards found no room, and how many leases it made. No more
+// than twice those that a clearing may make are kept at any time.
+func (m *Model) leaseOut(a *Allocation, c *classRow, e *Edge, d placing, rooms []room, next []int64) (left, made int64) {
 	entry, need := &m.entries[d.entry], &m.shapes[c.shape].Need
 	r := &rooms[e.Supply]
 	for left = d.count; left > 0; {
 		n := min(left, r.fit(need, e.Price, &m.params))
 		if n == 0 {
-			return left
+			return left, made
 		}
 		r.take(need, e.Price, n, &m.params)
 		a.add(Match{
@@ -145,8 +159,11 @@ func (m *Model) leaseOut(a *Allocation, c *classRow, e *Edge, d placing, rooms [
 		})
 		next[d.entry] += n
 		left -= n
+		if made++; int64(len(a.Matches)) > 2*m.params.MaxMatches {
+			m.cutMatches(a)
+		}
 	}
-	return left
+	return left, made
 }
 
 func (a *Allocation) add(match Match) {
@@ -161,11 +178,10 @@ func (m *Model) cutMatches(a *Allocation) {
 		return cmp.Or(cmp.Compare(y.Welfare, x.Welfare), cmp.Compare(x.JobID, y.JobID), cmp.Compare(x.First, y.First))
 	})
 	kept := a.Matches[:m.params.MaxMatches]
-	*a = Allocation{Cut: true}
+	*a = Allocation{Cut: true, Matches: kept[:0]}
 	for _, match := range kept {
 		a.add(match)
 	}
-	a.Unmatched = m.coverage.Shards - a.Matched
 }
 
 func sortMatches(matches []Match) {
@@ -175,14 +191,25 @@ func sortMatches(matches []Match) {
 }
 
 // certify sets what follows from the prices of a certificate: the bound and the rent of each match. It takes
-// the claim to be exact back where the bound does not reach down to the welfare.
-func (m *Model) certify(a *Allocation) {
+// the claim to be exact back where the bound does not reach down to the welfare. Where the search was cut short a
+// NexCore with room for one more shard charges no rent: there what is scarce is leases, not capacity.
+func (s *search) certify(a *Allocation) {
+	m := s.m
+	s.left -= m.looks + int64(len(a.Matches))
 	prices := make([]Prices, len(m.supplies))
 	for _, p := range a.Certificate.Prices {
 		prices[m.findSupply(p.NexCoreID)] = p.Prices
 	}
 	if a.Bound = m.bound(prices); a.Bound > a.Welfare {
 		a.Certificate.Exact, a.Certificate.Proof = false, nil
+	}
+	if a.Cut && len(a.Certificate.Prices) > 0 {
+		s.left -= m.looks
+		for i, room := range m.roomy(a) {
+			if room {
+				prices[i] = Prices{}
+			}
+		}
 	}
 	shares := m.leaseShares()
 	for i := range a.Matches {

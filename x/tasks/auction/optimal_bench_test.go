@@ -70,6 +70,27 @@ func BenchmarkSolveNetworkWarm200x1000x10000(b *testing.B) {
 	benchmarkSolver(b, book)
 }
 
+// Entries that each failed another NexCore: classes copy as many edges as one model may.
+func BenchmarkSolveHostileClasses200x1000x10000(b *testing.B) {
+	benchmarkSolver(b, classBook(200, 1000, 10_000))
+}
+
+// Limits all the same: the ties of entries decide who is served.
+func BenchmarkSolveEqualLimits200x1000x10000(b *testing.B) {
+	book := uniformBook(200, 1000, 10_000)
+	for i := range book.Entries {
+		book.Entries[i].Limit = 50_000
+	}
+	benchmarkSolver(b, book)
+}
+
+// More leases than one clearing makes.
+func BenchmarkSolveCut200x1000x10000(b *testing.B) {
+	book := uniformBook(200, 1000, 10_000)
+	book.Params.MaxMatches = 1_000
+	benchmarkSolver(b, book)
+}
+
 func benchmarkCheck(b *testing.B, book Book) {
 	b.Helper()
 	m := mustModel(b, book)
@@ -89,6 +110,41 @@ func BenchmarkCheckNetwork200x1000x10000(b *testing.B) {
 
 func BenchmarkCheckVector200x1000x10000(b *testing.B) {
 	benchmarkCheck(b, largeBook(200, 1000, 10_000, true))
+}
+
+// benchmarkBound is the pass over the edges alone, slots counted, at prices of all NexCores.
+func benchmarkBound(b *testing.B, book Book, price func(*stream) Prices) {
+	b.Helper()
+	m := mustModel(b, book)
+	var a Allocation
+	s := &stream{state: 7}
+	for i := range m.supplies {
+		a.Certificate.Prices = append(a.Certificate.Prices, Priced{NexCoreID: m.supplies[i].ID, Prices: price(s)})
+	}
+	c := newChecker(m, &a)
+	if err := c.priceVector(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		c.room()
+		if d, _ := c.bound(); d == 0 {
+			b.Fatal("no bound")
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(m.NumEdges()), "ns/edge")
+}
+
+func BenchmarkBound1Dimension200x1000x10000(b *testing.B) {
+	benchmarkBound(b, uniformBook(200, 1000, 10_000), func(s *stream) Prices { return Prices{Slot: int64(1 + s.below(5_000))} })
+}
+
+func BenchmarkBound6Dimensions200x1000x10000(b *testing.B) {
+	benchmarkBound(b, largeBook(200, 1000, 10_000, true), func(s *stream) (p Prices) {
+		for d := range p.Dims {
+			p.Dims[d] = int64(1 + s.below(50))
+		}
+		return p
+	})
 }
 
 func BenchmarkVerifyNetwork200x1000x10000(b *testing.B) {

@@ -32,3 +32,17 @@ func rankOf(key, id uint64) uint64 { return mix(mix(id^key) + key) }
 
 // rankOfEntry places an entry under key; two entries may share a rank, (job, first) then decides.
 func rankOfEntry(key, job uint64, first int64) uint64 { return rankOf(rankOf(key, job), uint64(first)) }
+
+// A match earns a bonus in the second order, ties, for its edge and for its entry: the first bits of their hashes,
+// reversed, so that a lower rank comes first and every match is worth something. Among allocations of equal welfare
+// the greatest sum stands. That two of them share it has a chance of at most one in 2^tieBits for each shard that an
+// edge or an entry could carry (the isolation lemma of Mulmuley, Vazirani and Vazirani).
+const (
+	tieBits = 30
+	tieSpan = uint64(1) << tieBits
+	// maxTie bounds a tie price: 2^10 NexCores in a row each differ by a bonus. Sums over all shards stay in int64.
+	maxTie = int64(1) << 41
+)
+
+// tieBonus is 1 to 2^tieBits, falling with the rank.
+func tieBonus(rank uint64) int64 { return int64(tieSpan - rank>>(64-tieBits)) }

@@ -41,7 +41,7 @@ func newTransport(m *Model, slots []int64) *transport {
 		levels := int32(m.levels(c))
 		for _, at := range c.entries {
 			e := &m.entries[at]
-			t.entry[at] = t.add(flow.Arc{From: root, To: t.level[i] + e.level, Cap: e.Count, Cost: -e.usable})
+			t.entry[at] = t.add(flow.Arc{From: root, To: t.level[i] + e.level, Cap: e.Count, Cost: -e.usable, Tie: -tieBonus(e.rank)})
 		}
 		for l := int32(1); l < levels; l++ {
 			t.add(flow.Arc{From: t.level[i] + l, To: t.level[i] + l - 1, Cap: c.shards + 1})
@@ -58,7 +58,7 @@ func newTransport(m *Model, slots []int64) *transport {
 				continue
 			}
 			t.arcOf[i][j] = t.add(flow.Arc{
-				From: t.level[i] + e.Level, To: 1 + e.Supply, Cap: c.shards + 1, Cost: e.Cost, Tie: -tieBonus(e),
+				From: t.level[i] + e.Level, To: 1 + e.Supply, Cap: c.shards + 1, Cost: e.Cost, Tie: -tieBonus(e.Tie),
 			})
 		}
 	}

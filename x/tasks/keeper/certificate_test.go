@@ -44,6 +44,8 @@ func keep(files kept) func(*app.App) {
 func claim(r types.Clearing) auction.Claim {
 	out := auction.Claim{
 		Height: r.Height, Solver: r.Solver, Welfare: r.Welfare, Bound: r.Bound, GapPPM: r.GapPpm, Work: r.Work, Exact: r.Exact, Digest: [32]byte(r.Digest),
+		Shapes: r.Shapes, Offers: r.Offers, Entries: r.Entries, Shards: r.Shards, Matched: r.Matched, Leases: r.Leases, Width: r.Width,
+		Truncated: r.Truncated, Fallback: r.Fallback,
 	}
 	for _, p := range r.Prices {
 		priced := auction.Priced{NexCoreID: p.NexcoreId, Prices: auction.Prices{Slot: p.Slot, Tie: p.Tie}, Width: p.Width}
