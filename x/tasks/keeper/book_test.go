@@ -184,7 +184,11 @@ func TestTruncatedOffersAreSaid(t *testing.T) {
 	require.True(t, record.Clearing.Truncated)
 	require.EqualValues(t, 2, record.Clearing.Offers)
 	require.EqualValues(t, 3, record.Clearing.StandingOffers)
-	require.NotZero(t, record.Clearing.OfferFrom, "the market was read before, and the third offer is next")
+	require.Zero(t, record.Clearing.OfferFrom)
+	id = m.submit(jobOf(m.Account("alice"), 1, 1_000))
+	record, err = m.query().Clearing(context.Background(), &types.QueryClearingRequest{Height: m.leases(id)[0].AssignedHeight})
+	require.NoError(t, err)
+	require.Equal(t, m.nexcores[2].id, record.Clearing.OfferFrom, "the third offer is next")
 }
 
 // A machine of several GPU models sells those of the first.
