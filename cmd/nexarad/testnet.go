@@ -125,13 +125,15 @@ node0's keyring, which by default is the unencrypted one meant for tests.
 			if err != nil {
 				return err
 			}
-			if err := printReport(cmd, report, showTestnet); err != nil {
+			start, _ := cmd.Flags().GetBool(flagStart)
+			show := showTestnet
+			if start {
+				show = showNodes
+			}
+			if err := printReport(cmd, report, show); err != nil || !start {
 				return err
 			}
-			if start, _ := cmd.Flags().GetBool(flagStart); start {
-				return startTestnet(cmd.Context(), report, cmd.ErrOrStderr())
-			}
-			return nil
+			return startTestnet(cmd.Context(), report, cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
@@ -259,16 +261,22 @@ func readLimited(path string, limit int64) ([]byte, error) {
 
 func showTestnet(r testnetReport) string {
 	var b strings.Builder
+	b.WriteString(showNodes(r))
+	b.WriteString("start each node with\n")
+	for _, n := range r.Nodes {
+		fmt.Fprintf(&b, "  nexarad start --home %s\n", n.Home)
+	}
+	return b.String()
+}
+
+func showNodes(r testnetReport) string {
+	var b strings.Builder
 	fmt.Fprintf(&b, "network %s\n", r.ChainID)
 	for _, n := range r.Nodes {
 		fmt.Fprintf(&b, "  %s  rpc %s  api %s  grpc %s  p2p %s\n", n.Name, n.RPC, n.API, n.GRPC, n.P2P)
 	}
 	for _, a := range r.Accounts {
 		fmt.Fprintf(&b, "  %s  %s  %s\n", a.Name, a.Address, a.Balance)
-	}
-	b.WriteString("start each node with\n")
-	for _, n := range r.Nodes {
-		fmt.Fprintf(&b, "  nexarad start --home %s\n", n.Home)
 	}
 	return b.String()
 }

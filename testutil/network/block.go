@@ -35,6 +35,9 @@ func (c *Chain) Height() int64 { return c.height }
 // Time returns the last block's time.
 func (c *Chain) Time() time.Time { return c.now }
 
+// LastBlock returns what the last block did, that of New included.
+func (c *Chain) LastBlock() Block { return c.last }
+
 // AppHash returns the state's hash after the last block.
 func (c *Chain) AppHash() []byte { return c.appHash }
 
@@ -116,7 +119,8 @@ func (c *Chain) run(txs [][]byte, later time.Duration, proposed bool) Block {
 	for _, a := range c.accounts {
 		a.pending = 0
 	}
-	return Block{Height: d.Height, Time: d.Time, Txs: res.TxResults, Events: res.Events, AppHash: res.AppHash}
+	c.last = Block{Height: d.Height, Time: d.Time, Txs: res.TxResults, Events: res.Events, AppHash: res.AppHash}
+	return c.last
 }
 
 // decide makes the request of the next block. Its hash is a function of height, time and transactions

@@ -150,6 +150,7 @@ type Chain struct {
 	now        time.Time
 	nonce      int64
 	appHash    []byte
+	last       Block
 }
 
 // New starts a chain and runs its first, empty block, so that state is committed. It ends the test if

@@ -44,7 +44,10 @@ type bank struct {
 	balances map[string]math.Int
 	refuse   string
 	explode  string
+	blocked  string
 }
+
+func (b *bank) BlockedAddr(addr sdk.AccAddress) bool { return addr.String() == b.blocked }
 
 func (b *bank) of(addr string) math.Int {
 	if n, ok := b.balances[addr]; ok {

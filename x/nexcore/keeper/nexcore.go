@@ -40,6 +40,9 @@ func (k *Keeper) Register(ctx context.Context, msg *types.MsgRegister) (uint64, 
 	if err := msg.Validate(p); err != nil {
 		return 0, err
 	}
+	if err := k.payable(msg.Operator); err != nil {
+		return 0, err
+	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	sdkCtx.GasMeter().ConsumeGas(types.ProofGas, "node key proof")
 	if err := msg.VerifyProof(sdkCtx.ChainID()); err != nil {
@@ -77,6 +80,30 @@ func (k *Keeper) Register(ctx context.Context, msg *types.MsgRegister) (uint64, 
 	}
 	emitNexCore(ctx, types.EventRegistered, n, word("reason", reason), word("region", n.Spec.Region), word("arch", n.Spec.Arch))
 	return id, k.deposit(ctx, &n, msg.Bond)
+}
+
+// payable refuses an operator that bank pays nothing to, a module's account: neither its payouts nor its bond
+// could ever be given to it.
+func (k *Keeper) payable(operator string) error {
+	addr, err := sdk.AccAddressFromBech32(operator)
+	if err != nil {
+		return types.ErrUnauthorized.Wrap("operator is not an address")
+	}
+	if k.bank.BlockedAddr(addr) {
+		return types.ErrUnauthorized.Wrapf("%s is a module's account and can receive no payout", operator)
+	}
+	return nil
+}
+
+// OfOperator returns up to limit NexCores of an operator, in the order of their numbers, those that have left
+// and still unbond included.
+func (k *Keeper) OfOperator(ctx context.Context, operator string, limit int) ([]uint64, error) {
+	var ids []uint64
+	err := k.byOperator.Walk(ctx, collections.NewPrefixedPairRange[string, uint64](operator), func(key tag) (bool, error) {
+		ids = append(ids, key.K2())
+		return len(ids) >= limit, nil
+	})
+	return ids, err
 }
 
 // Update replaces what a NexCore says about itself.

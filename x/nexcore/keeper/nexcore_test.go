@@ -42,6 +42,25 @@ func TestRegister(t *testing.T) {
 	require.ErrorIs(t, err, types.ErrProof)
 	_, err = f.msg.Register(f.ctx.WithChainID("another"), register(op, "stolen", 10*nex))
 	require.ErrorIs(t, err, types.ErrProof, "proof of another chain")
+	f.bank.blocked = op
+	_, err = f.msg.Register(f.ctx, register(op, "of a module", 10*nex))
+	require.ErrorIs(t, err, types.ErrUnauthorized, "an operator that nobody may pay")
+}
+
+// The NexCores of an operator by number, as many as asked for, and of nobody else.
+func TestOfOperator(t *testing.T) {
+	f := newFixture(t, start())
+	a, b := f.fund("a", 100*nex), f.fund("b", 100*nex)
+	one, other, two := f.mustRegister(a, "n1", 10*nex), f.mustRegister(b, "n2", 10*nex), f.mustRegister(a, "n3", 10*nex)
+	for _, c := range []struct {
+		operator string
+		limit    int
+		want     []uint64
+	}{{a, 64, []uint64{one, two}}, {a, 1, []uint64{one}}, {b, 64, []uint64{other}}, {person("c"), 64, nil}} {
+		got, err := f.k.OfOperator(f.ctx, c.operator, c.limit)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got)
+	}
 }
 
 func TestRegisterLimit(t *testing.T) {

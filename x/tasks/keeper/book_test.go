@@ -49,10 +49,13 @@ func TestRaisedAskNeverReachesAWaitingJob(t *testing.T) {
 			require.Equal(t, "view_height", why.Cheapest.Field)
 			t.Logf("asked 1800 of a limit of 4000 after seeing it: leased %d of 1 shards in 43 blocks, earned 0", len(m.leases(id)))
 
-			// The old price, or a lower one, does reach it.
 			m.offer(s, 90, large)
 			m.Advance(3)
 			require.Empty(t, m.leases(id), "lower than the last ask, but that one was raised: the job may still not be reached")
+
+			// The requester may accept asks as they are: a top-up is a new order.
+			m.MustDeliver(m.Account("alice"), &types.MsgTopUp{Requester: m.Account("alice").String(), JobId: id, Limit: 5_000})
+			require.Len(t, m.leases(id), 1)
 			m.checkMoney()
 		})
 	}
@@ -78,7 +81,8 @@ func TestLoweredAskReachesAWaitingJob(t *testing.T) {
 
 // A NexCore that joins after a job is seen by it book_refresh_blocks after its first ask.
 func TestNewcomerReachesAWaitingJob(t *testing.T) {
-	m := newMarket(t, 2, func(p *types.Params) { p.BookRefreshBlocks = 12 }, network.Options{})
+	m := newMarket(t, 2, func(p *types.Params) { p.BookRefreshBlocks = 12 },
+		network.Options{Accounts: []string{"op-2", "node-2"}})
 	for _, s := range m.nexcores {
 		m.MustDeliver(s.node, &types.MsgWithdrawOffer{Node: s.node.String()})
 	}

@@ -9,14 +9,12 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
-	reputationtypes "github.com/nexara/nexara/x/reputation/types"
-
 	"github.com/nexara/nexara/x/tasks/lifecycle"
 	"github.com/nexara/nexara/x/tasks/types"
 )
 
 // EndBlock ends a block of the market: expire, settle, clear (after mixing its seed), prune. Each item runs in its own cache
-// context with recover, so that one bad item is evented and skipped and never halts the chain.
+// context with recover, so that one bad item is evented and tried again later and never halts the chain.
 func (k *Keeper) EndBlock(ctx context.Context) error {
 	p, err := k.params.Get(ctx)
 	if err != nil {
@@ -45,7 +43,7 @@ func (k *Keeper) item(ctx context.Context, kind string, id uint64, work func(con
 	}()
 	if err := work(cached); err != nil {
 		sdkCtx.Logger().Error("market item failed", "kind", kind, "id", id, "error", err)
-		emit(ctx, EventItemFailed, word("kind", kind), num("id", id), word("cause", "error"))
+		emitFailure(ctx, kind, id, err)
 		return false
 	}
 	write()
@@ -98,7 +96,7 @@ func (k *Keeper) handleDue(ctx context.Context, p types.Params, kind types.Queue
 		if err != nil {
 			return 0, ignoreMissing(err)
 		}
-		return 0, k.leaseDue(ctx, p, kind, lease)
+		return k.leaseDue(ctx, p, kind, lease)
 	case types.DueJob:
 		return k.jobDue(ctx, p, id, budget)
 	case types.DueJail:
@@ -109,22 +107,21 @@ func (k *Keeper) handleDue(ctx context.Context, p types.Params, kind types.Queue
 	return 0, nil
 }
 
-// leaseDue handles a deadline of a lease, if it still applies: queue entries are never taken back.
-func (k *Keeper) leaseDue(ctx context.Context, p types.Params, kind types.QueueKind, lease types.Lease) error {
+// leaseDue handles a deadline of a lease, if it still applies: queue entries are never taken back. It says how
+// much more of the budget it used: a lease of many ranges is not one piece of work.
+func (k *Keeper) leaseDue(ctx context.Context, p types.Params, kind types.QueueKind, lease types.Lease) (int64, error) {
 	height := heightOf(ctx)
 	switch {
 	case kind == types.DueAcknowledge && lease.State == types.LEASE_STATE_ASSIGNED && height > lease.AckBy:
-		return k.closeLease(ctx, p, lease, lifecycle.Silence,
-			penalty{slash: lease.Burn * lease.Count, backoff: true, dimension: reputationtypes.DIMENSION_AVAILABILITY})
+		return 0, k.closeLease(ctx, p, lease, lifecycle.Silence, refused(lease))
 	case kind == types.DueDeliver && lease.State == types.LEASE_STATE_ACKNOWLEDGED && height > lease.DeliverBy:
-		return k.closeLease(ctx, p, lease, lifecycle.Miss, penalty{
-			slash: lease.Price * lease.Count, proven: lease.Charged * lease.Count,
-			backoff: true, miss: true, dimension: reputationtypes.DIMENSION_COMPLETION,
-		})
+		return 0, k.closeLease(ctx, p, lease, lifecycle.Miss, missed(lease))
 	case kind == types.DueFinal && lease.State == types.LEASE_STATE_DELIVERED && height >= lease.FinalAt:
 		return k.finalize(ctx, lease)
+	case kind == types.DueFinal && lease.State == types.LEASE_STATE_FINAL: // its settlement failed
+		return 0, k.settleQueue.Set(ctx, lease.Id)
 	}
-	return nil
+	return 0, nil
 }
 
 // jobDue ends the waiting shards of a job: it was cancelled, its inputs cannot be fetched, or it waited
@@ -156,8 +153,8 @@ func (k *Keeper) jobDue(ctx context.Context, p types.Params, id uint64, budget i
 			return used, err
 		}
 	}
-	if job.EndReason != endCancelled {
-		return used, nil
+	if !job.Cancelled {
+		return used, k.finishDue(ctx, p, id)
 	}
 	live, err := k.liveLeases(ctx, k.liveByJob, id, int(budget-used)+1)
 	if err != nil {
@@ -176,11 +173,20 @@ func (k *Keeper) jobDue(ctx context.Context, p types.Params, id uint64, budget i
 			return used, err
 		}
 	}
-	return used, nil
+	return used, k.finishDue(ctx, p, id)
 }
 
-// jailDue returns the shards of a jailed NexCore's live leases to the market. The jailing was the
-// punishment: these leases cost it nothing more.
+// finishDue ends a job whose shards have all settled. Each settlement looks for that already: here it makes sure
+// that a job which is ending ends, however it got there.
+func (k *Keeper) finishDue(ctx context.Context, p types.Params, id uint64) error {
+	job, err := k.jobs.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	return k.finishJob(ctx, p, job)
+}
+
+// jailDue returns the shards of a jailed NexCore's live leases to the market.
 func (k *Keeper) jailDue(ctx context.Context, p types.Params, id uint64, budget int64) (int64, error) {
 	live, err := k.liveLeases(ctx, k.liveByNode, id, int(budget)+1)
 	if err != nil {
@@ -191,7 +197,7 @@ func (k *Keeper) jailDue(ctx context.Context, p types.Params, id uint64, budget 
 		if used++; used > budget {
 			return used, k.schedule(ctx, heightOf(ctx)+1, types.DueJail, id)
 		}
-		if err := k.closeLease(ctx, p, lease, lifecycle.Jail, penalty{}); err != nil {
+		if err := k.closeLease(ctx, p, lease, lifecycle.Jail, jailed(lease)); err != nil {
 			return used, err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 
+	errorsmod "cosmossdk.io/errors"
+
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/nexara/nexara/x/tasks/types"
@@ -30,6 +32,14 @@ const (
 
 func emit(ctx context.Context, kind string, attributes ...sdk.Attribute) {
 	sdk.UnwrapSDKContext(ctx).EventManager().EmitEvent(sdk.NewEvent(kind, attributes...))
+}
+
+// emitFailure says of an item, or of a lease of a batch message, that it failed, and by which error: codespace and
+// code as in a transaction's result, since texts are not part of the protocol.
+func emitFailure(ctx context.Context, kind string, id uint64, err error) {
+	codespace, code, _ := errorsmod.ABCIInfo(err, false)
+	emit(ctx, EventItemFailed, word("kind", kind), num("id", id), word("cause", "error"),
+		word("codespace", codespace), num("code", code))
 }
 
 func num[N ~int64 | ~uint64 | ~int | ~uint32](key string, n N) sdk.Attribute {

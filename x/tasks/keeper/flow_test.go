@@ -246,9 +246,13 @@ func TestPrune(t *testing.T) {
 	id := m.submit(jobOf(m.Account("alice"), 5, 1_000))
 	for m.job(id).Counts.Settled < 5 {
 		for _, s := range m.nexcores {
-			// One at a time: each takes blocks, in which a lease that is not acknowledged is lost.
-			for live := m.live(s); len(live) > 0; live = m.live(s) {
-				m.deliver(live[0])
+			// All at once: a block for each would outlast the window of acknowledgement.
+			var deliveries []types.Delivery
+			for _, l := range m.live(s) {
+				deliveries = append(deliveries, m.delivery(l))
+			}
+			if len(deliveries) > 0 {
+				m.MustDeliver(s.node, deliverOf(s, deliveries...))
 			}
 		}
 		m.Advance(1)

@@ -7,6 +7,7 @@ import (
 	"cosmossdk.io/collections"
 
 	"github.com/nexara/nexara/x/tasks/auction"
+	"github.com/nexara/nexara/x/tasks/escrow"
 	"github.com/nexara/nexara/x/tasks/lifecycle"
 	"github.com/nexara/nexara/x/tasks/types"
 )
@@ -34,10 +35,10 @@ func endEvent(reason string) lifecycle.Event {
 func JobState(j types.Job) string {
 	c := j.Counts
 	switch {
+	case c.Settled == j.Shards && j.Cancelled: // first: running shards of a cancelled job are paid too
+		return "cancelled"
 	case c.Settled == j.Shards && c.Paid == j.Shards:
 		return "completed"
-	case c.Settled == j.Shards && j.Cancelled:
-		return "cancelled"
 	case c.Settled == j.Shards && c.Paid > 0:
 		return "partial"
 	case c.Settled == j.Shards:
@@ -58,6 +59,9 @@ func (k *Keeper) Submit(ctx context.Context, msg *types.MsgSubmit) (uint64, erro
 		return 0, err
 	}
 	if err := msg.Validate(p); err != nil {
+		return 0, err
+	}
+	if err := k.payable(msg.Requester); err != nil {
 		return 0, err
 	}
 	total := msg.Shards * msg.Limit
@@ -137,14 +141,24 @@ func (k *Keeper) releaseShape(ctx context.Context, id uint64) error {
 	return errors.Join(k.shapeID.Remove(ctx, digest[:]), k.shapes.Remove(ctx, id))
 }
 
-// TopUp raises the limit of shards that wait in the book.
+// TopUp raises the limit of shards that wait in the book, and accepts the asks as they are now.
 func (k *Keeper) TopUp(ctx context.Context, msg *types.MsgTopUp) (int64, error) {
+	p, err := k.params.Get(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := msg.Validate(p); err != nil {
+		return 0, err
+	}
 	job, err := k.ownJob(ctx, msg.JobId, msg.Requester)
 	if err != nil {
 		return 0, err
 	}
 	if job.EndReason != "" || job.Counts.Open == 0 {
 		return 0, types.ErrState.Wrapf("job %d has no shard in the book", job.Id)
+	}
+	if _, err := escrow.Total(job.Shards, msg.Limit); err != nil {
+		return 0, types.ErrLimit.Wrapf("limit %d for each of %d shards: the sum is out of range", msg.Limit, job.Shards)
 	}
 	open, err := k.openRanges(ctx, job.Id, -1)
 	if err != nil {
@@ -155,11 +169,8 @@ func (k *Keeper) TopUp(ctx context.Context, msg *types.MsgTopUp) (int64, error) 
 		if msg.Limit <= r.Limit {
 			return 0, types.ErrLimit.Wrapf("limit %d is not above %d", msg.Limit, r.Limit)
 		}
-		if err := checkTotal(job.Shards, msg.Limit); err != nil {
-			return 0, err
-		}
 		paid += (msg.Limit - r.Limit) * r.Count
-		r.Limit = msg.Limit
+		r.Limit, r.EnteredHeight = msg.Limit, heightOf(ctx) // a new order: it sees the asks of this block
 		if err := k.book.Set(ctx, rangeKey(r), r); err != nil {
 			return 0, err
 		}
@@ -173,7 +184,8 @@ func (k *Keeper) TopUp(ctx context.Context, msg *types.MsgTopUp) (int64, error) 
 	return paid, k.jobs.Set(ctx, job.Id, job)
 }
 
-// Cancel ends a job: EndBlock refunds waiting and unacknowledged shards and pays running ones in full.
+// Cancel ends a job: EndBlock refunds waiting and unacknowledged shards and pays running ones in full. A job that
+// was ending already keeps its reason, and what that costs.
 func (k *Keeper) Cancel(ctx context.Context, msg *types.MsgCancel) error {
 	job, err := k.ownJob(ctx, msg.JobId, msg.Requester)
 	if err != nil {
@@ -183,14 +195,17 @@ func (k *Keeper) Cancel(ctx context.Context, msg *types.MsgCancel) error {
 		return types.ErrState.Wrapf("job %d has nothing left to cancel", job.Id)
 	}
 	job.Cancelled = true
-	return k.endJob(ctx, job, endCancelled)
+	return errors.Join(k.endJob(ctx, &job, endCancelled), k.jobs.Set(ctx, job.Id, job))
 }
 
 // endJob marks a job as ending; its shards end in this block's EndBlock, or in the next ones when they are many.
-func (k *Keeper) endJob(ctx context.Context, job types.Job, reason string) error {
-	job.EndReason = reason
+// The first reason stays. The caller saves the job.
+func (k *Keeper) endJob(ctx context.Context, job *types.Job, reason string) error {
+	if job.EndReason == "" {
+		job.EndReason = reason
+	}
 	emit(ctx, EventJobEnding, num("job", job.Id), word("reason", reason))
-	return errors.Join(k.jobs.Set(ctx, job.Id, job), k.schedule(ctx, heightOf(ctx), types.DueJob, job.Id))
+	return k.schedule(ctx, heightOf(ctx), types.DueJob, job.Id)
 }
 
 // ownJob loads a job of a requester.

@@ -150,32 +150,47 @@ func (k *Keeper) Acknowledge(ctx context.Context, nexcore nexcoretypes.NexCore, 
 	if err != nil {
 		return err
 	}
-	if err := stepLease(&lease, lifecycle.Acknowledge); err != nil {
-		return err
-	}
 	job, err := k.jobs.Get(ctx, lease.JobId)
 	if err != nil {
 		return err
 	}
-	if err := k.stepShards(ctx, &job, lease, lifecycle.Acknowledge); err != nil {
+	if err := inTime(ctx, job, lease); err != nil {
+		return err
+	}
+	if err := stepLease(&lease, lifecycle.Acknowledge); err != nil {
+		return err
+	}
+	if _, err := k.stepShards(ctx, &job, lease, lifecycle.Acknowledge); err != nil {
 		return err
 	}
 	height := heightOf(ctx)
 	lease.AckedHeight = height
 	lease.DeliverBy = height + runBlocks(p, job.Shape.RunSeconds)
-	standing, err := k.standing(ctx, nexcore.Id)
-	if err != nil {
-		return err
-	}
-	standing.Backoff = 0
 	if err := errors.Join(
-		k.leases.Set(ctx, id, lease), k.jobs.Set(ctx, job.Id, job), k.standings.Set(ctx, nexcore.Id, standing),
+		k.leases.Set(ctx, id, lease), k.jobs.Set(ctx, job.Id, job),
 		k.schedule(ctx, lease.DeliverBy+1, types.DueDeliver, id),
 		k.record(ctx, lease, reputationtypes.DIMENSION_AVAILABILITY, true, lease.Count),
 	); err != nil {
 		return err
 	}
 	emitLease(ctx, lease, EventLeaseMoved)
+	return nil
+}
+
+// inTime refuses what a NexCore says of a lease after its deadline: the queue may be late, the deadline is not.
+// The last block that counts is the deadline's own, so the deadline's entry falls due one block later. It also
+// refuses to take up a lease whose job was cancelled before: EndBlock refunds that, and an acknowledgement in
+// between would turn it into full pay.
+func inTime(ctx context.Context, job types.Job, lease types.Lease) error {
+	height := heightOf(ctx)
+	switch {
+	case lease.State == types.LEASE_STATE_ASSIGNED && job.Cancelled:
+		return types.ErrState.Wrapf("job %d was cancelled before lease %d was acknowledged", job.Id, lease.Id)
+	case lease.State == types.LEASE_STATE_ASSIGNED && height > lease.AckBy:
+		return types.ErrState.Wrapf("lease %d was to be acknowledged by block %d, now is %d", lease.Id, lease.AckBy, height)
+	case lease.State == types.LEASE_STATE_ACKNOWLEDGED && height > lease.DeliverBy:
+		return types.ErrState.Wrapf("lease %d was to be delivered by block %d, now is %d", lease.Id, lease.DeliverBy, height)
+	}
 	return nil
 }
 
@@ -187,21 +202,21 @@ func runBlocks(p types.Params, runSeconds int64) int64 {
 
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
 
-// stepShards moves all shards of a lease that stand in one range.
-func (k *Keeper) stepShards(ctx context.Context, job *types.Job, lease types.Lease, event lifecycle.Event) error {
+// stepShards moves all shards of a lease and says in how many ranges they stand.
+func (k *Keeper) stepShards(ctx context.Context, job *types.Job, lease types.Lease, event lifecycle.Event) (int64, error) {
 	ranges, err := k.leaseRanges(ctx, lease)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, r := range ranges {
 		if err := stepRange(job, &r, event); err != nil {
-			return err
+			return 0, err
 		}
 		if err := k.saveRange(ctx, r); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return int64(len(ranges)), nil
 }
 
 // nodeLease loads a lease of a NexCore.
@@ -214,145 +229,6 @@ func (k *Keeper) nodeLease(ctx context.Context, nexcore nexcoretypes.NexCore, id
 		return lease, types.ErrUnauthorized.Wrapf("lease %d is another NexCore's", id)
 	}
 	return lease, nil
-}
-
-// Decline refuses a lease before its acknowledgement. Only unfetchable inputs are free of charge.
-func (k *Keeper) Decline(ctx context.Context, nexcore nexcoretypes.NexCore, id uint64, reason types.DeclineReason) error {
-	p, err := k.params.Get(ctx)
-	if err != nil {
-		return err
-	}
-	lease, err := k.nodeLease(ctx, nexcore, id)
-	if err != nil {
-		return err
-	}
-	if reason == types.DECLINE_REASON_INPUT_UNAVAILABLE {
-		return k.closeLease(ctx, p, lease, lifecycle.Decline, penalty{requesterFault: true})
-	}
-	return k.closeLease(ctx, p, lease, lifecycle.Decline,
-		penalty{slash: lease.Burn * lease.Count, backoff: true, dimension: reputationtypes.DIMENSION_AVAILABILITY})
-}
-
-// penalty is what a closed lease costs its NexCore.
-type penalty struct {
-	slash          int64 // micro-NEX out of the lock
-	proven         int64 // the requester's proven costs
-	backoff        bool  // the offer pauses
-	miss           bool  // counts towards jail
-	requesterFault bool  // the inputs could not be fetched
-	dimension      reputationtypes.Dimension
-}
-
-// closeLease ends a live lease without a result: shards return to the market in this block, capacity and
-// lock are freed, the NexCore pays what the penalty says.
-func (k *Keeper) closeLease(ctx context.Context, p types.Params, lease types.Lease, event lifecycle.Event, pen penalty) error {
-	job, err := k.jobs.Get(ctx, lease.JobId)
-	if err != nil {
-		return err
-	}
-	standing, err := k.standing(ctx, lease.NexcoreId)
-	if err != nil {
-		return err
-	}
-	if err := stepLease(&lease, event); err != nil {
-		return err
-	}
-	ranges, err := k.leaseRanges(ctx, lease)
-	if err != nil {
-		return err
-	}
-	for _, r := range ranges {
-		if event == lifecycle.Cancel {
-			if err := stepRange(&job, &r, event); err != nil {
-				return err
-			}
-			err = k.refundRange(ctx, &job, r)
-		} else {
-			err = k.reopen(ctx, p, &job, r, event, lease.NexcoreId)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	payout := types.Payout{
-		LeaseId: lease.Id, JobId: lease.JobId, NexcoreId: lease.NexcoreId, Operator: lease.Operator,
-		Height: heightOf(ctx), Reason: lease.Reason,
-	}
-	if pen.slash > 0 {
-		cost, err := k.slash(ctx, lease, pen.slash, pen.proven)
-		if err != nil {
-			return err
-		}
-		payout.Slashed, payout.Compensated, payout.Burned = cost.taken, cost.compensated, cost.taken-cost.compensated
-	} else if err := k.nexcore.Release(ctx, lease.LockId); err != nil {
-		return err
-	}
-	k.punish(ctx, p, &standing, pen)
-	occupy(&standing, job.Shape.Need, lease.Count, -1)
-	standing.OpenLeases--
-	lease.EndedHeight = heightOf(ctx)
-	if err := errors.Join(
-		k.leases.Set(ctx, lease.Id, lease), k.payouts.Set(ctx, lease.Id, payout), k.unlive(ctx, lease),
-		k.standings.Set(ctx, lease.NexcoreId, standing),
-		k.updateTotals(ctx, func(t *types.Totals) { t.LeasesClosed++ }),
-	); err != nil {
-		return err
-	}
-	emitLease(ctx, lease, EventLeaseMoved)
-	if pen.dimension != reputationtypes.DIMENSION_UNSPECIFIED {
-		if err := k.record(ctx, lease, pen.dimension, false, lease.Count); err != nil {
-			return err
-		}
-	}
-	if pen.miss && standing.Misses >= p.MissesToJail {
-		if err := k.jail(ctx, lease.NexcoreId, standing); err != nil {
-			return err
-		}
-	}
-	if pen.requesterFault {
-		if err := k.recordRequester(ctx, lease, false); err != nil {
-			return err
-		}
-		return k.inputUnavailable(ctx, p, job, lease.Operator)
-	}
-	return k.finishJob(ctx, p, job)
-}
-
-// punish changes a standing by a penalty: the pause doubles with every refusal in a row.
-func (k *Keeper) punish(ctx context.Context, p types.Params, s *types.Standing, pen penalty) {
-	if pen.miss {
-		s.Misses++
-	}
-	if !pen.backoff {
-		return
-	}
-	pause := p.BackoffBaseBlocks
-	for i := uint32(0); i < s.Backoff && pause < p.BackoffMaxBlocks; i++ {
-		pause *= 2
-	}
-	s.Backoff++
-	s.PausedUntil = heightOf(ctx) + min(pause, p.BackoffMaxBlocks)
-}
-
-// jail takes a NexCore out of the market and lets EndBlock end its other leases.
-func (k *Keeper) jail(ctx context.Context, nexcore uint64, standing types.Standing) error {
-	standing.Misses = 0
-	return errors.Join(k.nexcore.Jail(ctx, nexcore, "missed_leases"),
-		k.standings.Set(ctx, nexcore, standing), k.schedule(ctx, heightOf(ctx), types.DueJail, nexcore))
-}
-
-// inputUnavailable notes that an operator could not fetch a job's inputs; enough operators end the job.
-func (k *Keeper) inputUnavailable(ctx context.Context, p types.Params, job types.Job, operator string) error {
-	for _, seen := range job.UnavailableOperators {
-		if seen == operator {
-			return k.finishJob(ctx, p, job)
-		}
-	}
-	job.UnavailableOperators = append(job.UnavailableOperators, operator)
-	if uint32(len(job.UnavailableOperators)) < p.UnavailableOperators || job.EndReason != "" {
-		return k.finishJob(ctx, p, job)
-	}
-	return k.endJob(ctx, job, endUnavailable)
 }
 
 // unlive takes a lease off the live indexes.
@@ -376,11 +252,4 @@ func (k *Keeper) recordRequester(ctx context.Context, l types.Lease, good bool) 
 		NexCoreID: l.NexcoreId, Operator: l.Operator, Requester: l.Requester, AboutRequester: true,
 		Dimension: reputationtypes.DIMENSION_REQUESTER, Good: good, Burn: l.Burn * l.Count, LeaseID: l.Id, Reason: l.Reason,
 	})
-}
-
-func checkTotal(shards, limit int64) error {
-	if _, err := escrow.Total(shards, limit); err != nil {
-		return types.ErrLimit.Wrapf("limit %d for each of %d shards is out of range", limit, shards)
-	}
-	return nil
 }

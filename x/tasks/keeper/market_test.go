@@ -51,8 +51,8 @@ func newMarket(t network.TB, n int, change func(*types.Params), opts network.Opt
 		change(&params)
 	}
 	params.Gateways = [][]byte{network.NamedKey("gateway").PubKey().Bytes()}
-	accounts := []string{"alice", "bob", "carol"}
-	for i := range n + 1 { // one more may join later
+	accounts := append([]string{"alice", "bob", "carol"}, opts.Accounts...)
+	for i := range n {
 		accounts = append(accounts, fmt.Sprintf("op-%d", i), fmt.Sprintf("node-%d", i))
 	}
 	opts.Accounts = accounts
@@ -81,23 +81,14 @@ func patch(t network.TB, params types.Params) json.RawMessage {
 // join registers a NexCore and posts its offer; price is in micro-NEX per core and second.
 func (m *market) join(i int, price uint64, capacity types.Resources) *stub {
 	m.t.Helper()
-	s := &stub{operator: m.Account(fmt.Sprintf("op-%d", i)), node: m.Account(fmt.Sprintf("node-%d", i))}
-	pubkey := s.node.Key.PubKey().Bytes()
-	msg, err := bond.Registration{ChainID: network.ChainID, Operator: s.operator.String(), NodePubkey: pubkey}.Message()
-	if err != nil {
-		m.t.Fatalf("%v", err)
-	}
-	proof, err := s.node.Key.Sign(msg)
-	if err != nil {
-		m.t.Fatalf("%v", err)
-	}
-	m.MustDeliver(s.operator, &nexcoretypes.MsgRegister{
-		Operator: s.operator.String(), NodePubkey: pubkey, NodeProof: proof, Bond: 1_000 * denom.UnexPerNEX,
-		Spec: nexcoretypes.Spec{
-			Arch: "amd64", CpuMilli: 64_000, MemoryMib: 1 << 20, DiskMib: 1 << 20, Runtimes: []string{"wasm"},
-			Region: []string{"eu-west", "us-east", "ap-south"}[i%3],
-		},
-	})
+	return m.enlist(m.Account(fmt.Sprintf("op-%d", i)), m.Account(fmt.Sprintf("node-%d", i)), i, price, capacity)
+}
+
+// enlist is join for any two accounts.
+func (m *market) enlist(operator, node *network.Account, region int, price uint64, capacity types.Resources) *stub {
+	m.t.Helper()
+	s := &stub{operator: operator, node: node}
+	m.MustDeliver(s.operator, m.registration(operator, node, region))
 	res, err := nexcoretypes.NewQueryClient(m.Conn()).ByNodeAddress(context.Background(),
 		&nexcoretypes.QueryByNodeAddressRequest{NodeAddress: s.node.String()})
 	if err != nil {
@@ -107,6 +98,30 @@ func (m *market) join(i int, price uint64, capacity types.Resources) *stub {
 	m.offer(s, price, capacity)
 	m.nexcores = append(m.nexcores, s)
 	return s
+}
+
+// registration is a NexCore's, with the proof of its node key.
+func (m *market) registration(operator, node *network.Account, region int) *nexcoretypes.MsgRegister {
+	m.t.Helper()
+	pubkey := node.Key.PubKey().Bytes()
+	msg, err := bond.Registration{ChainID: network.ChainID, Operator: operator.String(), NodePubkey: pubkey}.Message()
+	if err != nil {
+		m.t.Fatalf("%v", err)
+	}
+	proof, err := node.Key.Sign(msg)
+	if err != nil {
+		m.t.Fatalf("%v", err)
+	}
+	return &nexcoretypes.MsgRegister{
+		Operator: operator.String(), NodePubkey: pubkey, NodeProof: proof, Bond: 1_000 * denom.UnexPerNEX, Spec: specOf(region),
+	}
+}
+
+func specOf(region int) nexcoretypes.Spec {
+	return nexcoretypes.Spec{
+		Arch: "amd64", CpuMilli: 64_000, MemoryMib: 1 << 20, DiskMib: 1 << 20, Runtimes: []string{"wasm"},
+		Region: []string{"eu-west", "us-east", "ap-south"}[region%3],
+	}
 }
 
 func (m *market) offer(s *stub, price uint64, capacity types.Resources) {
@@ -168,6 +183,42 @@ func (m *market) job(id uint64) types.Job {
 		m.t.Fatalf("job %d: %v", id, err)
 	}
 	return res.Job
+}
+
+func (m *market) state(job uint64) string {
+	m.t.Helper()
+	res, err := m.query().Job(context.Background(), &types.QueryJobRequest{Id: job})
+	if err != nil {
+		m.t.Fatalf("job %d: %v", job, err)
+	}
+	return res.State
+}
+
+func (m *market) shards(job uint64) []types.ShardRange {
+	m.t.Helper()
+	res, err := m.query().Shards(context.Background(), &types.QueryShardsRequest{JobId: job})
+	if err != nil {
+		m.t.Fatalf("shards of job %d: %v", job, err)
+	}
+	return res.Ranges
+}
+
+func (m *market) standing(s *stub) types.Standing {
+	m.t.Helper()
+	res, err := m.query().Offer(context.Background(), &types.QueryOfferRequest{NexcoreId: s.id})
+	if err != nil {
+		m.t.Fatalf("offer of NexCore %d: %v", s.id, err)
+	}
+	return res.Standing
+}
+
+func (m *market) totals() types.Totals {
+	m.t.Helper()
+	res, err := m.query().Money(context.Background(), &types.QueryMoneyRequest{})
+	if err != nil {
+		m.t.Fatalf("money: %v", err)
+	}
+	return res.Totals
 }
 
 func (m *market) leases(job uint64) []types.Lease {
@@ -271,6 +322,34 @@ func (m *market) deliver(l types.Lease, lost ...int) {
 	m.t.Helper()
 	s := m.stub(l.NexcoreId)
 	m.MustDeliver(s.node, &types.MsgDeliver{Node: s.node.String(), Deliveries: []types.Delivery{m.delivery(l, lost...)}})
+}
+
+// all lists the shards of a lease, for a delivery that lost them.
+func all(l types.Lease) (out []int) {
+	for i := range int(l.Count) {
+		out = append(out, i)
+	}
+	return out
+}
+
+func ackOf(s *stub, leases ...types.Lease) *types.MsgAcknowledge {
+	msg := &types.MsgAcknowledge{Node: s.node.String()}
+	for _, l := range leases {
+		msg.LeaseIds = append(msg.LeaseIds, l.Id)
+	}
+	return msg
+}
+
+func deliverOf(s *stub, deliveries ...types.Delivery) *types.MsgDeliver {
+	return &types.MsgDeliver{Node: s.node.String(), Deliveries: deliveries}
+}
+
+func declineOf(s *stub, l types.Lease, reason types.DeclineReason) *types.MsgDecline {
+	return &types.MsgDecline{Node: s.node.String(), LeaseId: l.Id, Reason: reason}
+}
+
+func cancelOf(from *network.Account, job uint64) *types.MsgCancel {
+	return &types.MsgCancel{Requester: from.String(), JobId: job}
 }
 
 // balance is an account's money in micro-NEX, rounded down.

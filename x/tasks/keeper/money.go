@@ -19,6 +19,18 @@ func coins(unex int64) sdk.Coins {
 	return sdk.NewCoins(sdk.NewCoin(denom.Base, denom.Anex(unex)))
 }
 
+// payable refuses an address that bank pays nothing to, a module's: its refund could never be made.
+func (k *Keeper) payable(address string) error {
+	addr, err := sdk.AccAddressFromBech32(address)
+	if err != nil {
+		return types.ErrUnauthorized.Wrapf("%q is not an address", address)
+	}
+	if k.bank.BlockedAddr(addr) {
+		return types.ErrUnauthorized.Wrapf("%s is a module's account and can receive no refund", address)
+	}
+	return nil
+}
+
 // lockEscrow takes a requester's money into escrow.
 func (k *Keeper) lockEscrow(ctx context.Context, requester string, amount int64) error {
 	from, err := sdk.AccAddressFromBech32(requester)

@@ -75,7 +75,8 @@ func (s msgServer) Acknowledge(ctx context.Context, msg *types.MsgAcknowledge) (
 	if err != nil {
 		return nil, err
 	}
-	if err := each(ctx, msg.LeaseIds, func(ctx context.Context, id uint64) error {
+	lease := func(id uint64) uint64 { return id }
+	if err := each(ctx, "acknowledge", msg.LeaseIds, lease, func(ctx context.Context, id uint64) error {
 		return s.k.Acknowledge(ctx, nexcore, id)
 	}); err != nil {
 		return nil, err
@@ -107,7 +108,8 @@ func (s msgServer) Deliver(ctx context.Context, msg *types.MsgDeliver) (*types.M
 	if err != nil {
 		return nil, err
 	}
-	if err := each(ctx, msg.Deliveries, func(ctx context.Context, d types.Delivery) error {
+	lease := func(d types.Delivery) uint64 { return d.LeaseId }
+	if err := each(ctx, "deliver", msg.Deliveries, lease, func(ctx context.Context, d types.Delivery) error {
 		return s.k.Deliver(ctx, nexcore, d)
 	}); err != nil {
 		return nil, err
@@ -117,17 +119,18 @@ func (s msgServer) Deliver(ctx context.Context, msg *types.MsgDeliver) (*types.M
 }
 
 // each handles the items of a batch on their own: one that fails, such as a lease that was cancelled in
-// the meantime, leaves the others alone. A batch of which nothing succeeds gives its first error.
-func each[T any](ctx context.Context, items []T, handle func(context.Context, T) error) error {
+// the meantime, leaves the others alone and is evented with its lease and its error. A batch of which nothing
+// succeeds gives its first error.
+func each[T any](ctx context.Context, kind string, items []T, lease func(T) uint64, handle func(context.Context, T) error) error {
 	var first error
 	done := 0
-	for i, item := range items {
+	for _, item := range items {
 		cached, write := sdk.UnwrapSDKContext(ctx).CacheContext()
 		if err := handle(cached, item); err != nil {
 			if first == nil {
 				first = err
 			}
-			emit(ctx, EventItemFailed, word("kind", "batch"), num("id", i), word("cause", "error"))
+			emitFailure(ctx, kind, lease(item), err)
 			continue
 		}
 		write()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nexara/nexara/testutil/network"
 	"github.com/nexara/nexara/x/denom"
+	"github.com/nexara/nexara/x/tasks/auction"
 	"github.com/nexara/nexara/x/tasks/types"
 )
 
@@ -18,6 +19,9 @@ func TestRefusals(t *testing.T) {
 	m := newMarket(t, 2, func(p *types.Params) { p.AckBaseBlocks = 100 }, network.Options{})
 	alice, bob := m.Account("alice"), m.Account("bob")
 	id := m.submit(jobOf(alice, 2, 1_000))
+	patient := jobOf(bob, 1, 100) // below every ask: it waits
+	patient.WaitBlocks = 500
+	waiting := m.submit(patient)
 	l := m.leases(id)[0]
 	own, other := m.stub(l.NexcoreId), m.nexcores[0]
 	if other == own {
@@ -53,6 +57,11 @@ func TestRefusals(t *testing.T) {
 		{"another's job", bob, &types.MsgCancel{Requester: bob.String(), JobId: id}, types.ErrUnauthorized},
 		{"no such job", bob, &types.MsgCancel{Requester: bob.String(), JobId: 999}, types.ErrNotFound},
 		{"top-up without shards in the book", alice, &types.MsgTopUp{Requester: alice.String(), JobId: id, Limit: 2_000}, types.ErrState},
+		{"top-up above what a clearing takes", bob, &types.MsgTopUp{Requester: bob.String(), JobId: waiting, Limit: auction.MaxLimit + 1}, types.ErrLimit},
+		{"top-up to less than nothing", bob, &types.MsgTopUp{Requester: bob.String(), JobId: waiting, Limit: -1}, types.ErrLimit},
+		{"top-up that raises nothing", bob, &types.MsgTopUp{Requester: bob.String(), JobId: waiting, Limit: 100}, types.ErrLimit},
+		{"top-up of another's job", alice, &types.MsgTopUp{Requester: alice.String(), JobId: waiting, Limit: 200}, types.ErrUnauthorized},
+		{"no shard delivered before the acknowledgement", own.node, deliver(func(d *types.Delivery) { d.Result.Outcomes = []byte{0} }), types.ErrState},
 		{"offer of no node", bob, &types.MsgPostOffer{Node: bob.String(), Runtimes: []string{"wasm"}, MaxRunSeconds: 1}, types.ErrUnauthorized},
 		{"offer above the registration", own.node, offerOf(own, 1, types.Resources{CpuMilli: 900_000}), types.ErrInvalidOffer},
 		{"another's lease", other.node, &types.MsgAcknowledge{Node: other.node.String(), LeaseIds: []uint64{l.Id}}, types.ErrUnauthorized},

@@ -32,15 +32,22 @@ func (k *Keeper) Deliver(ctx context.Context, nexcore nexcoretypes.NexCore, d ty
 	if err := d.Result.Validate(); err != nil {
 		return err
 	}
+	job, err := k.jobs.Get(ctx, lease.JobId)
+	if err != nil {
+		return err
+	}
+	if err := inTime(ctx, job, lease); err != nil {
+		return err
+	}
 	outcomes := verdict.Outcomes(d.Result.Outcomes)
 	if err := outcomes.Check(int(lease.Count)); err != nil {
 		return types.ErrResult.Wrapf("lease %d of %d shards: %s", lease.Id, lease.Count, err)
 	}
 	delivered := int64(outcomes.Count())
-	if delivered == 0 {
-		return k.closeLease(ctx, p, lease, lifecycle.Lose,
-			penalty{backoff: true, dimension: reputationtypes.DIMENSION_COMPLETION})
+	if delivered == 0 { // legal after the acknowledgement alone: before it, a lease is declined
+		return k.closeLease(ctx, p, lease, lifecycle.Lose, allLost(lease))
 	}
+	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(types.CustodyGas, "custody signature")
 	if err := k.checkCustody(ctx, p, lease, d.Result); err != nil {
 		return err
 	}
@@ -50,10 +57,6 @@ func (k *Keeper) Deliver(ctx context.Context, nexcore nexcoretypes.NexCore, d ty
 		}
 	}
 	if err := stepLease(&lease, lifecycle.Deliver); err != nil {
-		return err
-	}
-	job, err := k.jobs.Get(ctx, lease.JobId)
-	if err != nil {
 		return err
 	}
 	if err := k.splitByOutcome(ctx, p, &job, lease, outcomes); err != nil {
@@ -111,7 +114,7 @@ func (k *Keeper) splitByOutcome(ctx context.Context, p types.Params, job *types.
 			}
 			err = k.saveRange(ctx, run)
 		} else {
-			err = k.reopen(ctx, p, job, run, lifecycle.Lose, lease.NexcoreId)
+			err = k.reopen(ctx, p, job, run, reopening{event: lifecycle.Lose, lease: lease, excluded: []uint64{lease.NexcoreId}})
 		}
 		if err != nil {
 			return err

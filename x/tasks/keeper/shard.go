@@ -2,10 +2,11 @@ package keeper
 
 import (
 	"context"
-	"sort"
+	"slices"
 
 	"cosmossdk.io/collections"
 
+	"github.com/nexara/nexara/x/tasks/auction"
 	"github.com/nexara/nexara/x/tasks/escrow"
 	"github.com/nexara/nexara/x/tasks/lifecycle"
 	"github.com/nexara/nexara/x/tasks/types"
@@ -15,8 +16,9 @@ import (
 // array of a thousand costs as much as its leases. Open ranges live in the book, all others beside it;
 // the key of both is (job, first shard).
 
-// maxExcluded bounds the NexCores that a range remembers as excluded; attempts are bounded by as many.
-const maxExcluded = types.MaxAttemptsBound
+// maxExcluded bounds the NexCores that a range remembers as excluded: those that failed it, and the fleets of
+// operators that could not fetch its inputs.
+const maxExcluded = auction.MaxExcluded
 
 func rangeKey(r types.ShardRange) pair { return collections.Join(r.JobId, uint64(r.First)) }
 
@@ -100,14 +102,19 @@ func (k *Keeper) settleUnpaid(ctx context.Context, p types.Params, job *types.Jo
 		return err
 	}
 	if event == lifecycle.Unavailable {
-		reserve := min(escrow.Share(r.Limit, p.ReservationPpm), remaining(r))
-		r.Charged += reserve
-		job.Escrow -= reserve * r.Count
-		if err := k.pool(ctx, reserve*r.Count); err != nil {
+		if err := k.reserve(ctx, p, job, &r); err != nil {
 			return err
 		}
 	}
 	return k.refundRange(ctx, job, r)
+}
+
+// reserve takes what shards with dead inputs cost their requester out of their limit, into the pool.
+func (k *Keeper) reserve(ctx context.Context, p types.Params, job *types.Job, r *types.ShardRange) error {
+	reserve := min(escrow.Share(r.Limit, p.ReservationPpm), remaining(*r))
+	r.Charged += reserve
+	job.Escrow -= reserve * r.Count
+	return k.pool(ctx, reserve*r.Count)
 }
 
 // refundRange returns what escrow still holds for settled shards and stores them.
@@ -123,18 +130,30 @@ func (k *Keeper) refundRange(ctx context.Context, job *types.Job, r types.ShardR
 	return k.saveRange(ctx, r)
 }
 
-// reopen returns leased shards to the market in this block, without the NexCore that failed them; shards
-// whose attempts are used up, or whose job is ending, end instead.
-func (k *Keeper) reopen(ctx context.Context, p types.Params, job *types.Job, r types.ShardRange, event lifecycle.Event, nexcore uint64) error {
+// reopening says how shards come back from a lease.
+type reopening struct {
+	event    lifecycle.Event
+	lease    types.Lease
+	excluded []uint64 // NexCores that are not asked again for these shards
+	free     bool     // nobody failed: no attempt is used up
+}
+
+// reopen returns leased shards to the market in this block, without the NexCores that failed them; shards
+// whose attempts are used up, or whose job is ending, end instead. A free attempt is counted all the same once
+// the list of excluded NexCores is full: nothing else would bound how often it comes.
+func (k *Keeper) reopen(ctx context.Context, p types.Params, job *types.Job, r types.ShardRange, back reopening) error {
 	if err := k.ranges.Remove(ctx, rangeKey(r)); err != nil {
 		return err
 	}
-	if err := stepRange(job, &r, event); err != nil {
+	if err := stepRange(job, &r, back.event); err != nil {
 		return err
 	}
 	r.LeaseId = 0
 	r.OpenSince, r.EnteredHeight = heightOf(ctx), heightOf(ctx)
-	r.Excluded = exclude(r.Excluded, nexcore)
+	r.Excluded = exclude(r.Excluded, back.excluded)
+	if back.free && len(r.Excluded) < maxExcluded {
+		r.Attempt--
+	}
 	emit(ctx, EventShardsMoved, num("job", r.JobId), num("first", r.First), num("count", r.Count),
 		word("state", shardState(r).String()), word("reason", r.Reason), num("attempt", r.Attempt))
 	switch {
@@ -143,17 +162,58 @@ func (k *Keeper) reopen(ctx context.Context, p types.Params, job *types.Job, r t
 	case r.Attempt >= job.MaxAttempts:
 		return k.settleUnpaid(ctx, p, job, r, lifecycle.Exhaust)
 	}
+	if job.Counts.Open > r.Count { // others wait: perhaps neighbours
+		if err := k.absorb(ctx, &r, back.lease); err != nil {
+			return err
+		}
+	}
 	return k.putOpen(ctx, r)
 }
 
-// exclude adds a NexCore to a sorted list, once.
-func exclude(list []uint64, id uint64) []uint64 {
-	i := sort.Search(len(list), func(i int) bool { return list[i] >= id })
-	if i < len(list) && list[i] == id || len(list) >= maxExcluded {
-		return list
+// absorb takes the open neighbours of a range that are like it out of the book and into the range. It looks at
+// one on each side, and on the lease's ends alone: between two runs that a lease lost is one that it delivered.
+func (k *Keeper) absorb(ctx context.Context, r *types.ShardRange, lease types.Lease) error {
+	if end := r.First + r.Count; end == lease.First+lease.Count {
+		right, err := k.book.Get(ctx, collections.Join(r.JobId, uint64(end)))
+		if err := ignoreMissing(err); err != nil {
+			return err
+		}
+		if err == nil && alike(*r, right) {
+			if err := k.removeOpen(ctx, right); err != nil {
+				return err
+			}
+			r.Count += right.Count
+		}
 	}
-	out := make([]uint64, 0, len(list)+1)
-	out = append(append(append(out, list[:i]...), id), list[i:]...)
+	if r.First != lease.First || r.First == 0 {
+		return nil
+	}
+	left, err := k.openRangeOf(ctx, r.JobId, r.First-1)
+	if err != nil || left.First+left.Count != r.First || !alike(left, *r) {
+		return err
+	}
+	if err := k.removeOpen(ctx, left); err != nil {
+		return err
+	}
+	r.First, r.Count = left.First, left.Count+r.Count
+	return nil
+}
+
+// alike says that two open ranges of a job differ in their place alone.
+func alike(a, b types.ShardRange) bool {
+	return a.JobId == b.JobId && a.State == b.State && a.Attempt == b.Attempt && a.Limit == b.Limit &&
+		a.Charged == b.Charged && a.OpenSince == b.OpenSince && a.EnteredHeight == b.EnteredHeight &&
+		a.ShapeId == b.ShapeId && a.Reason == b.Reason && slices.Equal(a.Excluded, b.Excluded)
+}
+
+// exclude adds NexCores to a sorted list, each once, as far as there is room. It never changes the list it gets.
+func exclude(list, ids []uint64) []uint64 {
+	out := slices.Clone(list)
+	for _, id := range ids {
+		if i, found := slices.BinarySearch(out, id); !found && len(out) < maxExcluded {
+			out = slices.Insert(out, i, id)
+		}
+	}
 	return out
 }
 

@@ -44,7 +44,6 @@ var leaseTable = []Move[LeaseState]{
 	{LeaseAssigned, Deliver, LeaseDelivered, "delivered"},
 	{LeaseAssigned, Decline, LeaseClosed, "declined"},
 	{LeaseAssigned, Silence, LeaseClosed, "silent"},
-	{LeaseAssigned, Lose, LeaseClosed, "lost"},
 	{LeaseAssigned, Jail, LeaseClosed, "jailed"},
 	{LeaseAssigned, Cancel, LeaseClosed, "cancelled"},
 

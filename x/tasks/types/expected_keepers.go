@@ -16,6 +16,8 @@ type BankKeeper interface {
 	SendCoinsFromModuleToAccount(ctx context.Context, module string, to sdk.AccAddress, amt sdk.Coins) error
 	SendCoinsFromModuleToModule(ctx context.Context, from, to string, amt sdk.Coins) error
 	BurnCoins(ctx context.Context, module string, amt sdk.Coins) error
+	// BlockedAddr says that an address, a module's, is paid nothing.
+	BlockedAddr(addr sdk.AccAddress) bool
 }
 
 // Registry reads who may compute.
@@ -24,6 +26,8 @@ type Registry interface {
 	GetNexCore(ctx context.Context, id uint64) (nexcoretypes.NexCore, error)
 	// NexCoreByNode returns the NexCore of a hot node address, or nexcoretypes.ErrNotFound.
 	NexCoreByNode(ctx context.Context, nodeAddress string) (nexcoretypes.NexCore, error)
+	// OfOperator returns up to limit NexCores of an operator, in the order of their numbers.
+	OfOperator(ctx context.Context, operator string, limit int) ([]uint64, error)
 }
 
 // Bonds holds promises. Amounts are in micro-NEX.
@@ -52,4 +56,6 @@ type ReputationKeeper interface {
 	Record(ctx context.Context, fact reputationtypes.Fact) error
 	// Lower returns a NexCore's lower confidence bound of completion, in millionths.
 	Lower(ctx context.Context, nexcoreID uint64) (uint64, error)
+	// Params returns the parameters: their unit says which burn is worth an outcome.
+	Params(ctx context.Context) (reputationtypes.Params, error)
 }

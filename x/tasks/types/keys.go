@@ -57,6 +57,9 @@ const (
 	DueJail        QueueKind = 6 // NexCore: jailed, its leases end
 )
 
+// CustodyGas is the gas of checking the signature of a custody receipt, the same as for an account's.
+const CustodyGas = uint64(1_000)
+
 // Bounds of message fields that are not parameters.
 const (
 	MaxNameBytes      = 64

@@ -90,6 +90,19 @@ var submitRules = []rule[*MsgSubmit]{
 // Validate checks the named rules of a submission.
 func (m *MsgSubmit) Validate(p Params) error { return apply(submitRules, m, p) }
 
+var topUpRules = []rule[*MsgTopUp]{
+	{"limit", func(m *MsgTopUp, _ Params) error {
+		// The auction leaves out what is above its own bound: such shards would wait and pay for ever.
+		if err := auction.ValidateLimit(m.Limit); err != nil {
+			return ErrLimit.Wrap(err.Error())
+		}
+		return nil
+	}},
+}
+
+// Validate checks the named rules of a top-up; whether the job's sum fits is checked in the keeper.
+func (m *MsgTopUp) Validate(p Params) error { return apply(topUpRules, m, p) }
+
 var offerRules = []rule[*MsgPostOffer]{
 	{"ask", func(m *MsgPostOffer, _ Params) error {
 		for _, ask := range []uint64{m.Ask.CpuMilli, m.Ask.MemoryMib, m.Ask.DiskMib, m.Ask.Gpu} {

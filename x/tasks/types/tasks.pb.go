@@ -593,9 +593,9 @@ type Standing struct {
 	LiveLeases int64 `protobuf:"varint,3,opt,name=live_leases,json=liveLeases,proto3" json:"live_leases,omitempty"`
 	// open_leases counts leases that hold a lock.
 	OpenLeases int64 `protobuf:"varint,4,opt,name=open_leases,json=openLeases,proto3" json:"open_leases,omitempty"`
-	// verified_results counts settled leases: it lifts the lease cap.
+	// verified_results counts settled leases that burned a unit of reputation: it lifts the lease cap.
 	VerifiedResults int64 `protobuf:"varint,5,opt,name=verified_results,json=verifiedResults,proto3" json:"verified_results,omitempty"`
-	// backoff is how often in a row it declined or kept silent.
+	// backoff is how often since its last delivery it declined, kept silent or delivered nothing.
 	Backoff uint32 `protobuf:"varint,6,opt,name=backoff,proto3" json:"backoff,omitempty"`
 	// paused_until is the first block at which its offer counts again.
 	PausedUntil int64 `protobuf:"varint,7,opt,name=paused_until,json=pausedUntil,proto3" json:"paused_until,omitempty"`
@@ -1037,7 +1037,7 @@ type ShardRange struct {
 	Count int64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
 	// state is where they stand.
 	State ShardState `protobuf:"varint,4,opt,name=state,proto3,enum=nexara.tasks.v1.ShardState" json:"state,omitempty"`
-	// attempt counts leases, from 1 with the first lease.
+	// attempt counts leases, from 1 with the first lease; one that was declined for its inputs does not count.
 	Attempt uint32 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// lease_id is their lease, 0 in the book.
 	LeaseId uint64 `protobuf:"varint,6,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
