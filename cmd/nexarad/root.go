@@ -143,6 +143,9 @@ func prepare(cmd *cobra.Command, clientCtx client.Context) error {
 // gasDefaults makes a transaction simulate for its gas and pay the least price that nodes take, where neither flags
 // nor variables say otherwise: without them no example of the help would be accepted.
 func gasDefaults(cmd *cobra.Command) error {
+	if path := strings.Fields(cmd.CommandPath()); len(path) < 2 || path[1] != "tx" {
+		return nil
+	}
 	f := cmd.Flags()
 	given := func(name string) bool {
 		flag := f.Lookup(name)

@@ -32,7 +32,9 @@ func TestRaisedAskNeverReachesAWaitingJob(t *testing.T) {
 			m := newMarket(t, 1, func(p *types.Params) { p.BookRefreshBlocks = 3 }, network.Options{})
 			s := m.nexcores[0]
 			m.offer(s, 100, small)
-			id := m.submit(jobOf(m.Account("alice"), 1, 4_000)) // a core for two seconds: 200 at the ask it saw
+			msg := jobOf(m.Account("alice"), 1, 4_000)
+			msg.WaitBlocks = 500
+			id := m.submit(msg) // a core for two seconds: 200 at the ask it saw
 			require.Equal(t, "free_capacity", m.why(id).Rules[1].Rule)
 
 			// The only machine sees the limit and asks for all of it, in force before it shows its room.

@@ -146,6 +146,10 @@ func TestGenesisRules(t *testing.T) {
 		"range past the end":      func(g *types.GenesisState) { g.Ranges[1].First = 6 },
 		"shards missing":          func(g *types.GenesisState) { g.Ranges = g.Ranges[1:] },
 		"lease of no job":         func(g *types.GenesisState) { g.Leases[0].JobId = 9 },
+		"offers not counted":      func(g *types.GenesisState) { g.Totals.Offers++ },
+		"shards of no lease":      func(g *types.GenesisState) { g.Ranges[0].LeaseId = 9 },
+		"charged beyond a limit":  func(g *types.GenesisState) { g.Ranges[0].Charged = 1_001 },
+		"escrow of other shards":  func(g *types.GenesisState) { g.Ranges[0].Charged = 1 },
 		"lease not numbered yet":  func(g *types.GenesisState) { g.NextLeaseId = 1 },
 	} {
 		g := genesis()

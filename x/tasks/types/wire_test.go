@@ -138,7 +138,7 @@ func genesis() *types.GenesisState {
 	g.Leases = []types.Lease{{Id: 1, JobId: 1, Count: 5, NexcoreId: 4, Price: 10, Burn: 1, Limit: 1_000, State: types.LEASE_STATE_ASSIGNED, Result: &r}}
 	g.Offers = []types.Offer{{NexcoreId: 4, Capacity: resources(), Runtimes: []string{"wasm"}}}
 	g.Standings = []types.Standing{{NexcoreId: 4, Used: resources(), LiveLeases: 1}}
-	g.Totals.Escrow = 8_000
+	g.Totals.Escrow, g.Totals.Offers = 8_000, 1
 	return g
 }
 
