@@ -116,38 +116,13 @@ func (m *Model) values(c *classRow, prices []Prices, highest *Prices, value []ui
 
 // slotValues is values where slots alone have a price, by supply: no multiplication, nothing that can overflow.
 func slotValues(c *classRow, slot []int64, value []uint64) {
-	for i := range value {
-		value[i] = dear
-	}
-	if len(value) == 1 { // everybody sees the same asks
-		best := int64(unpayable)
-		for i := range c.edges {
-			if e := &c.edges[i]; e.Level == 0 {
-				best = min(best, e.Cost+slot[e.Supply])
-			}
+	best := int64(unpayable)
+	for l := range value {
+		for _, e := range c.levelLinks(l) {
+			best = min(best, e.cost+slot[e.supply])
 		}
-		value[0] = uint64(best) << priceShift
-		return
+		value[l] = uint64(best) << priceShift
 	}
-	top := int32(len(value))
-	for i := range c.edges {
-		e := &c.edges[i]
-		if v := uint64(e.Cost+slot[e.Supply]) << priceShift; e.Level < top && v < value[e.Level] {
-			value[e.Level] = v
-		}
-	}
-	for i := 1; i < len(value); i++ {
-		value[i] = min(value[i], value[i-1])
-	}
-}
-
-// levels is how many levels the entries of a class use.
-func (m *Model) levels(c *classRow) int {
-	top := int32(0)
-	for _, e := range c.entries {
-		top = max(top, m.entries[e].level)
-	}
-	return int(top) + 1
 }
 
 // bound is D of the model at prices by supply, in unex.
@@ -179,7 +154,7 @@ func (m *Model) bound(prices []Prices) int64 {
 	var value []uint64
 	for i := range m.classes {
 		c := &m.classes[i]
-		if n := m.levels(c); n > cap(value) {
+		if n := c.levels; n > cap(value) {
 			value = make([]uint64, n)
 		} else {
 			value = value[:n]
@@ -189,10 +164,10 @@ func (m *Model) bound(prices []Prices) int64 {
 		} else {
 			m.values(c, prices, &highest, value)
 		}
-		for _, at := range c.entries {
-			e := &m.entries[at]
+		for j := range c.entries {
+			e := &c.entries[j]
 			if usable := uint64(e.usable) << priceShift; usable > value[e.level] {
-				sum.addMul(usable-value[e.level], uint64(e.Count))
+				sum.addMul(usable-value[e.level], uint64(e.count))
 			}
 		}
 	}

@@ -49,7 +49,8 @@ func (m *Model) checkCertificate(a *Allocation, places []place) error {
 	shares := m.leaseShares()
 	for i := range a.Matches {
 		entry := &m.entries[places[i].entry]
-		want := m.rent(entry, places[i].edge, &prices[places[i].supply], shares[entry.class])
+		e := places[i].edge
+		want := m.rent(entry, e.Price, entry.usable-e.Cost, &prices[places[i].supply], shares[entry.class])
 		if a.Matches[i].Rent != want {
 			return a.Matches[i].fault(i, fmt.Errorf("%w: %d unex, not %d", ErrRent, a.Matches[i].Rent, want))
 		}
@@ -92,15 +93,15 @@ func (m *Model) checkPrices(list []Priced) ([]Prices, error) {
 	return prices, nil
 }
 
-// rent is what a shard of an entry pays for scarce capacity on an edge, unex: at most what the limit leaves
-// over cost, for outside the exact case prices of capacity may pass what a match is worth.
-func (m *Model) rent(entry *entryRow, e *Edge, p *Prices, leaseShare int64) int64 {
+// rent is what a shard of an entry pays for scarce capacity at a price of its own, unex: at most what the limit
+// leaves over cost, for outside the exact case prices of capacity may pass what a match is worth.
+func (m *Model) rent(entry *entryRow, price, left int64, p *Prices, leaseShare int64) int64 {
 	if *p == (Prices{}) {
 		return 0
 	}
 	n := &m.shapes[entry.ShapeIndex].Need
-	need := Dims{n[0], n[1], n[2], n[3], m.bondShare(e.Price), leaseShare}
-	return min(int64(rentOf(p, &need)>>priceShift), entry.usable-e.Cost)
+	need := Dims{n[0], n[1], n[2], n[3], m.bondShare(price), leaseShare}
+	return min(int64(rentOf(p, &need)>>priceShift), left)
 }
 
 // checkFill verifies which shards are matched and where each goes: within a class and level from the highest
@@ -123,14 +124,15 @@ func (m *Model) checkFill(a *Allocation, places []place) (used []int64, err erro
 	var deal []placeOf
 	for i := range m.classes {
 		c := &m.classes[i]
-		open = append(open[:0], make([]bool, m.levels(c))...)
+		open = append(open[:0], make([]bool, c.levels)...)
 		deal = deal[:0]
-		for _, at := range c.entries {
-			e := &m.entries[at]
+		for j := range c.entries {
+			e := &c.entries[j]
+			at := e.entry
 			if used[at] > 0 && open[e.level] {
-				return nil, fmt.Errorf("job %d shard %d: %w", e.JobID, e.First, ErrFill)
+				return nil, fmt.Errorf("job %d shard %d: %w", m.entries[at].JobID, m.entries[at].First, ErrFill)
 			}
-			open[e.level] = open[e.level] || used[at] < e.Count
+			open[e.level] = open[e.level] || used[at] < e.count
 			for k := start[at]; k < start[at+1]; k++ {
 				deal = append(deal, placeOf{at, places[k].edge})
 			}
@@ -185,16 +187,16 @@ func (m *Model) checkTies(a *Allocation, places []place, prices []Prices) error 
 	var value []pairOf
 	for i := range m.classes {
 		c := &m.classes[i]
-		value = append(value[:0], make([]pairOf, m.levels(c))...)
+		value = append(value[:0], make([]pairOf, c.levels)...)
 		m.pairValues(c, prices, value)
-		for _, at := range c.entries {
-			e := &m.entries[at]
+		for j := range c.entries {
+			e := &c.entries[j]
 			v := value[e.level]
 			switch {
 			case e.usable > v.money:
-				allowed -= e.Count * v.tie
+				allowed -= e.count * v.tie
 			case e.usable == v.money:
-				allowed += e.Count * max(0, -v.tie)
+				allowed += e.count * max(0, -v.tie)
 			}
 		}
 	}
@@ -206,27 +208,19 @@ func (m *Model) checkTies(a *Allocation, places []place, prices []Prices) error 
 
 // pairValues is values in pairs: the least (cost + slot price, tie price - bonus) that each level sees.
 func (m *Model) pairValues(c *classRow, prices []Prices, value []pairOf) {
-	for i := range value {
-		value[i] = pairOf{money: 2 * unpayable}
-	}
-	for i := range c.edges {
-		e := &c.edges[i]
-		if int(e.Level) >= len(value) {
-			continue
+	best := pairOf{money: 2 * unpayable}
+	for l := range value {
+		for _, e := range c.levelLinks(l) {
+			p := &prices[e.supply]
+			money := e.cost + p.Slot
+			if money > best.money {
+				continue // most edges: their tie is not looked at
+			}
+			if v := (pairOf{money, p.Tie - int64(e.bonus)}); v.compare(best) < 0 {
+				best = v
+			}
 		}
-		p := &prices[e.Supply]
-		money, best := e.Cost+p.Slot, &value[e.Level]
-		if money > best.money {
-			continue // most edges: their tie is not looked at
-		}
-		if v := (pairOf{money, p.Tie - tieBonus(e)}); v.compare(*best) < 0 {
-			*best = v
-		}
-	}
-	for i := 1; i < len(value); i++ {
-		if value[i-1].compare(value[i]) < 0 {
-			value[i] = value[i-1]
-		}
+		value[l] = best
 	}
 }
 
