@@ -4,52 +4,76 @@ import (
 	"github.com/nexara/nexara/x/tasks/auction/flow"
 )
 
-// arcsPerStep is how many arcs the flow engine looks at for one step of the budget.
+// arcsPerStep is how many arcs the flow engine, or a pass over links on its behalf, looks at for one step of the budget.
 const arcsPerStep = 4
 
-// network finds the best flow and its least prices; done is false if its half of the budget ends first or leases
-// do not fit. What it had by then is kept as a candidate.
+// What follows a flow, in looks at everything. A proof takes proofLooks: the residual graph, least and greatest prices and
+// the steps pass over the edges once or twice each. closingLooks adds the last extend, leases and the certificate.
+const (
+	proofLooks   = 6
+	closingLooks = proofLooks + 4
+)
+
+// network finds the best flow and its least prices; done is false if its half of the budget, or what is left but for the
+// closing, ends first or leases do not fit. What it had by then is kept as a candidate.
+//
+// With prices to follow it begins with the edges that are best at these prices and adds others as long as the flow's
+// own prices ask for them. Without, it begins with all. Prices change the way, and the answer at most between
+// allocations of equal welfare and equal ties; they are in the book, so every validator has the same.
 func (s *search) network() (Allocation, bool) {
 	m := s.m
-	t := newTransport(m, s.slots)
-	limit := max(s.left/2, 1) * arcsPerStep
-	options := flow.Options{MaxScanned: limit, MaxPivots: max(limit/256, 1)}
-	if len(m.hints) > 0 { // without prices to follow the engine's own start is as good and cheaper
-		hints := make([]int64, len(m.supplies))
-		for _, h := range m.hints {
-			hints[m.findSupply(h.NexCoreID)] = h.Slot
+	s.left -= 3 * m.looks // building, starting, dealing: the same from any start
+	t, options := s.begin()
+	limit := s.left - max(s.left/2, closingLooks*m.looks)
+	var result flow.Result
+	var prices []Prices
+	var values []pairOf // of levels, by node, once the flow is proved to be the best
+	for values == nil && limit > 0 {
+		options.MaxScanned = limit * arcsPerStep
+		options.MaxPivots = max(options.MaxScanned/256, 1)
+		next, err := flow.Solve(&t.graph, options)
+		spent := (next.Scanned + m.looks) / arcsPerStep
+		s.left, limit = s.left-spent, limit-spent
+		if err != nil {
+			break
 		}
-		options.Start, options.Potential = t.start(hints), t.potential(hints)
+		if result = next; !result.Optimal {
+			break
+		}
+		prices = t.prices(&result)
+		var added int
+		if added, values = t.extend(&result, prices); added > 0 {
+			values = nil
+			options.Start = append(result.Flow, make([]int64, added)...)
+			options.Prefer, options.Potential = result.Tree, result.Potential
+		}
 	}
-	result, err := flow.Solve(&t.graph, options)
-	s.left -= result.Scanned/arcsPerStep + 3*m.looks // building, starting, dealing
-	if err != nil {
+	if result.Flow == nil {
 		return Allocation{}, false
 	}
 	deals := t.deals(result.Flow)
 	a, fits := s.lease(deals)
-	if !fits || !result.Optimal {
+	if !fits || values == nil {
 		s.partial = &a
 		return Allocation{}, false
 	}
-	prices := t.prices(&result)
 	if a.Cut {
-		for i, p := range prices {
-			if p.money > 0 {
-				a.Certificate.Prices = append(a.Certificate.Prices, Priced{NexCoreID: m.supplies[i].ID, Prices: Prices{Slot: p.money}})
+		for i := range prices {
+			if p := &prices[i]; p.Slot > 0 {
+				a.Certificate.Prices = append(a.Certificate.Prices, Priced{NexCoreID: m.supplies[i].ID, Prices: Prices{Slot: p.Slot}})
 			}
 		}
 		s.cut = &a
 		return Allocation{}, false
 	}
-	graph, proved := m.residualOf(deals, prices, s.slots)
+	s.left -= proofLooks * m.looks
+	graph, proved := m.residualOf(deals, prices, values, s.slots)
 	if !proved {
 		return Allocation{}, false
 	}
-	least, proof := graph.least()
-	greatest := graph.greatest()
-	s.left -= graph.looked + 3*m.looks
-	for i, p := range least {
+	least, greatest := graph.least(), graph.greatest()
+	for i := range m.supplies {
+		p := least[1+i]
 		if p.tie > maxTie || p.tie < -maxTie {
 			return Allocation{}, false // thousands of NexCores in a row: no certificate holds such ties
 		}
@@ -59,21 +83,27 @@ func (s *search) network() (Allocation, bool) {
 			})
 		}
 	}
-	a.Certificate.Exact, a.Certificate.Proof = true, proof
+	a.Certificate.Exact, a.Certificate.Proof = true, graph.proof(least)
 	s.certify(&a)
 	return a, true
 }
 
-// prices reads the value of slots from the potentials of an optimal flow.
-func (t *transport) prices(r *flow.Result) []pairOf {
-	out := make([]pairOf, len(t.m.supplies))
-	for i := range out {
-		if t.slots[i] > 0 {
-			p := pairOf{r.Potential[root] - r.Potential[1+i], r.TiePotential[root] - r.TiePotential[1+i]}
-			if p.compare(pairOf{}) > 0 {
-				out[i] = p
-			}
-		}
+// begin makes the network and says where the flow engine starts.
+func (s *search) begin() (*transport, flow.Options) {
+	m := s.m
+	if len(m.hints) == 0 {
+		t := newTransport(m, s.slots, len(m.edges))
+		t.includeAll()
+		return t, flow.Options{}
 	}
-	return out
+	prices := make([]int64, len(m.supplies))
+	for _, h := range m.hints {
+		prices[m.findSupply(h.NexCoreID)] = h.Slot
+	}
+	looked := m.mend(prices, s.slots)
+	t := newTransport(m, s.slots, 8*len(m.supplies))
+	value := t.includeBest(prices)
+	amount, even, potential, followed := t.follow(prices, value)
+	s.left -= (looked + followed + m.looks) / arcsPerStep
+	return t, flow.Options{Start: amount, Prefer: even, Potential: potential}
 }
