@@ -1,6 +1,8 @@
 package auction
 
 import (
+	"slices"
+
 	"github.com/nexara/nexara/x/tasks/auction/flow"
 )
 
@@ -14,46 +16,39 @@ const (
 	closingLooks = proofLooks + 4
 )
 
+// followShare is the part of the network's budget that a start from prices may take: 1 / followShare.
+const followShare = 5
+
+// flown is a flow on a network and what it proves.
+type flown struct {
+	net    *transport
+	amount []int64  // by arc; nil without a flow
+	prices []Prices // by supply
+	values []pairOf // of levels, by node; nil unless the flow is proved to be the best
+}
+
 // network finds the best flow and its least prices; done is false if its half of the budget, or what is left but for the
 // closing, ends first or leases do not fit. What it had by then is kept as a candidate.
 //
-// With prices to follow it begins with the edges that are best at these prices and adds others as long as the flow's
-// own prices ask for them. Without, it begins with all. Prices change the way, and the answer at most between
-// allocations of equal welfare and equal ties; they are in the book, so every validator has the same.
+// Where there are prices of slots to follow it starts from them; where these lead nowhere within their share of the budget, anew
+// without. Prices change the way, and the answer at most between allocations of equal welfare and equal ties; they are in
+// the book, so every validator has the same.
 func (s *search) network() (Allocation, bool) {
 	m := s.m
-	s.left -= 3 * m.looks // building, starting, dealing: the same from any start
-	t, options := s.begin()
-	limit := s.left - max(s.left/2, closingLooks*m.looks)
-	var result flow.Result
-	var prices []Prices
-	var values []pairOf // of levels, by node, once the flow is proved to be the best
-	for values == nil && limit > 0 {
-		options.MaxScanned = limit * arcsPerStep
-		options.MaxPivots = max(options.MaxScanned/256, 1)
-		next, err := flow.Solve(&t.graph, options)
-		spent := (next.Scanned + m.looks) / arcsPerStep
-		s.left, limit = s.left-spent, limit-spent
-		if err != nil {
-			break
-		}
-		if result = next; !result.Optimal {
-			break
-		}
-		prices = t.prices(&result)
-		var added int
-		if added, values = t.extend(&result, prices); added > 0 {
-			values = nil
-			options.Start = append(result.Flow, make([]int64, added)...)
-			options.Prefer, options.Potential = result.Tree, result.Potential
-		}
+	var best flown
+	follows := slices.ContainsFunc(m.hints, func(h Hint) bool { return h.Slot > 0 })
+	if follows {
+		best = s.flow(s.following, followShare)
 	}
-	if result.Flow == nil {
+	if best.values == nil && (!follows || s.left >= stageLooks*m.looks) {
+		best = s.flow(s.anew, 1)
+	}
+	if best.amount == nil {
 		return Allocation{}, false
 	}
-	deals := t.deals(result.Flow)
+	deals, prices := best.net.deals(best.amount), best.prices
 	a, fits := s.lease(deals)
-	if !fits || values == nil {
+	if !fits || best.values == nil {
 		s.partial = &a
 		return Allocation{}, false
 	}
@@ -67,7 +62,7 @@ func (s *search) network() (Allocation, bool) {
 		return Allocation{}, false
 	}
 	s.left -= proofLooks * m.looks
-	graph, proved := m.residualOf(deals, prices, values, s.slots)
+	graph, proved := m.residualOf(deals, prices, best.values, s.slots)
 	if !proved {
 		return Allocation{}, false
 	}
@@ -88,14 +83,47 @@ func (s *search) network() (Allocation, bool) {
 	return a, true
 }
 
-// begin makes the network and says where the flow engine starts.
-func (s *search) begin() (*transport, flow.Options) {
+// flow looks for the best flow from a start, within 1 / share of the network's budget. As long as its own prices show edges
+// that are missing it adds them and goes on.
+func (s *search) flow(start func() (*transport, flow.Options), share int64) (f flown) {
 	m := s.m
-	if len(m.hints) == 0 {
-		t := newTransport(m, s.slots, len(m.edges))
-		t.includeAll()
-		return t, flow.Options{}
+	s.left -= 3 * m.looks // building, starting, dealing: the same from any start
+	t, options := start()
+	f.net = t
+	limit := (s.left - max(s.left/2, closingLooks*m.looks)) / share
+	for f.values == nil && limit > 0 {
+		options.MaxScanned = limit * arcsPerStep
+		options.MaxPivots = max(options.MaxScanned/256, 1)
+		result, err := flow.Solve(&t.graph, options)
+		spent := (result.Scanned + m.looks) / arcsPerStep
+		s.left, limit = s.left-spent, limit-spent
+		if err != nil {
+			break
+		}
+		if f.amount = result.Flow; !result.Optimal {
+			break
+		}
+		f.prices = t.prices(&result)
+		var added int
+		if added, f.values = t.extend(&result, f.prices); added > 0 {
+			f.values = nil
+			options.Start = append(result.Flow, make([]int64, added)...)
+			options.Prefer, options.Potential = result.Tree, result.Potential
+		}
 	}
+	return f
+}
+
+// anew starts with all edges and nothing else.
+func (s *search) anew() (*transport, flow.Options) {
+	t := newTransport(s.m, s.slots, len(s.m.edges))
+	t.includeAll()
+	return t, flow.Options{}
+}
+
+// following starts with the edges that are best at the prices to follow, from a flow that follows them.
+func (s *search) following() (*transport, flow.Options) {
+	m := s.m
 	prices := make([]int64, len(m.supplies))
 	for _, h := range m.hints {
 		prices[m.findSupply(h.NexCoreID)] = h.Slot

@@ -157,6 +157,31 @@ func TestWarmWork(t *testing.T) {
 	}
 }
 
+// Prices that say nothing about a full book cost some work and not the answer.
+func TestWarmFromBadPrices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a full book")
+	}
+	b := uniformBook(200, 1_000, 10_000)
+	cold := mustOptimal(t, mustModel(t, b))
+	s := &stream{state: 3}
+	for name, price := range map[string]func() int64{
+		"next to nothing": func() int64 { return 1 },
+		"beyond limits":   func() int64 { return MaxLimit },
+		"drawn":           func() int64 { return int64(s.below(70_000)) },
+	} {
+		b.Hints = nil
+		for i := range b.Supplies {
+			b.Hints = append(b.Hints, Hint{NexCoreID: b.Supplies[i].ID, Prices: Prices{Slot: price()}})
+		}
+		a := mustOptimal(t, mustModel(t, b))
+		t.Logf("%s: %d steps, cold %d", name, a.Work, cold.Work)
+		if !a.Certificate.Exact || !slices.Equal(a.Matches, cold.Matches) || a.Work*2 > cold.Work*3 {
+			t.Errorf("%s: exact %t, welfare %d, %d steps; cold welfare %d, %d steps", name, a.Certificate.Exact, a.Welfare, a.Work, cold.Welfare, cold.Work)
+		}
+	}
+}
+
 // A budget of any size, with prices to follow: an answer that passes the check, the same each time, exact or not.
 func TestWarmBudget(t *testing.T) {
 	s := &stream{state: 5}
