@@ -119,38 +119,13 @@ func (m *Model) values(c *classRow, prices []Prices, highest *Prices, value []ui
 
 // slotValues is values where slots alone have a price, by supply: no multiplication, nothing that can overflow.
 func slotValues(c *classRow, slot []int64, value []uint64) {
-	for i := range value {
-		value[i] = dear
-	}
-	if len(value) == 1 { // everybody sees the same asks
-		best := int64(unpayable)
-		for i := range c.edges {
-			if e := &c.edges[i]; e.Level == 0 {
-				best = min(best, e.Cost+slot[e.Supply])
-			}
+	best := int64(unpayable)
+	for l := range value {
+		for _, e := range c.levelLinks(l) {
+			best = min(best, e.cost+slot[e.supply])
 		}
-		value[0] = uint64(best) << priceShift
-		return
+		value[l] = uint64(best) << priceShift
 	}
-	top := int32(len(value))
-	for i := range c.edges {
-		e := &c.edges[i]
-		if v := uint64(e.Cost+slot[e.Supply]) << priceShift; e.Level < top && v < value[e.Level] {
-			value[e.Level] = v
-		}
-	}
-	for i := 1; i < len(value); i++ {
-		value[i] = min(value[i], value[i-1])
-	}
-}
-
-// levels is how many levels the entries of a class use.
-func (m *Model) levels(c *classRow) int {
-	top := int32(0)
-	for _, e := range c.entries {
-		top = max(top, m.entries[e].level)
-	}
-	return int(top) + 1
 }
 
 // bound is D of the model at prices by supply, in unex.
@@ -182,7 +157,7 @@ func (m *Model) bound(prices []Prices) int64 {
 	var value []uint64
 	for i := range m.classes {
 		c := &m.classes[i]
-		if n := m.levels(c); n > cap(value) {
+		if n := c.levels; n > cap(value) {
 			value = make([]uint64, n)
 		} else {
 			value = value[:n]
@@ -192,22 +167,22 @@ func (m *Model) bound(prices []Prices) int64 {
 		} else {
 			m.values(c, prices, &highest, value)
 		}
-		for _, at := range c.entries {
-			e := &m.entries[at]
+		for j := range c.entries {
+			e := &c.entries[j]
 			if usable := uint64(e.usable) << priceShift; usable > value[e.level] {
-				sum.addMul(usable-value[e.level], uint64(e.Count))
+				sum.addMul(usable-value[e.level], uint64(e.count))
 			}
 		}
 	}
 	return sum.unex()
 }
 
-// rent is what a shard of an entry pays for scarce capacity on an edge, unex: at most what the limit leaves over
-// cost, for outside the exact case prices of capacity may pass what a match is worth.
-func (m *Model) rent(entry *entryRow, e *Edge, p *Prices, leaseShare int64) int64 {
+// rent is what a shard of an entry pays for scarce capacity at a price of its own, unex: at most what the limit leaves
+// over cost, for outside the exact case prices of capacity may pass what a match is worth.
+func (m *Model) rent(entry *entryRow, price, left int64, p *Prices, leaseShare int64) int64 {
 	n := &m.shapes[entry.ShapeIndex].Need
-	need := Dims{n[0], n[1], n[2], n[3], m.bondShare(e.Price), leaseShare}
-	return min(int64(rentOf(p, &need)>>priceShift), entry.usable-e.Cost)
+	need := Dims{n[0], n[1], n[2], n[3], m.bondShare(price), leaseShare}
+	return min(int64(rentOf(p, &need)>>priceShift), left)
 }
 
 // pairOf is a value in the order of money first and ties second.
@@ -219,26 +194,18 @@ func (a pairOf) compare(b pairOf) int {
 
 // pairValues is values in pairs: the least (cost + slot price, tie price - bonus) that each level sees.
 func (m *Model) pairValues(c *classRow, prices []Prices, value []pairOf) {
-	for i := range value {
-		value[i] = pairOf{money: 2 * unpayable}
-	}
-	for i := range c.edges {
-		e := &c.edges[i]
-		if int(e.Level) >= len(value) {
-			continue
+	best := pairOf{money: 2 * unpayable}
+	for l := range value {
+		for _, e := range c.levelLinks(l) {
+			p := &prices[e.supply]
+			money := e.cost + p.Slot
+			if money > best.money {
+				continue // most edges: their tie is not looked at
+			}
+			if v := (pairOf{money, p.Tie - int64(e.bonus)}); v.compare(best) < 0 {
+				best = v
+			}
 		}
-		p := &prices[e.Supply]
-		money, best := e.Cost+p.Slot, &value[e.Level]
-		if money > best.money {
-			continue // most edges: their tie is not looked at
-		}
-		if v := (pairOf{money, p.Tie - tieBonus(e.Tie)}); v.compare(*best) < 0 {
-			*best = v
-		}
-	}
-	for i := 1; i < len(value); i++ {
-		if value[i-1].compare(value[i]) < 0 {
-			value[i] = value[i-1]
-		}
+		value[l] = best
 	}
 }

@@ -62,11 +62,14 @@ func NewModel(b Book) (*Model, error) {
 	m.addSupplies(b.Supplies, words)
 	m.addEntries(b.Entries, shapeOf, seedKey(b.Seed, "entry", nil))
 	m.cover(b.Seed)
+	m.ids, m.asked = make([]uint64, len(m.supplies)), make([]int64, len(m.supplies))
+	for i := range m.supplies {
+		m.ids[i], m.asked[i] = m.supplies[i].ID, m.supplies[i].AskHeight
+	}
 	m.addEdges(b.Seed)
-	m.addLevels()
 	m.addClasses()
 	m.addHints(b.Hints)
-	m.slots = m.countSlots()
+	m.slots, m.uniform = m.countSlots()
 	return m, nil
 }
 
@@ -105,6 +108,7 @@ func (m *Model) addShapes(shapes []Shape, words names) []int {
 
 func (m *Model) addSupplies(supplies []Supply, words names) {
 	m.supplies = make([]supplyRow, 0, len(supplies))
+	var p pair // one for all: the table of rules makes it escape
 	conditions := inScope(ofSupply)
 	for _, s := range supplies {
 		if err := ValidateSupply(s); err != nil {
@@ -116,8 +120,10 @@ func (m *Model) addSupplies(supplies []Supply, words names) {
 			Supply: s, runtimes: words.all(s.Runtimes), arch: words.id(s.Arch), region: words.id(s.Region), gpuModel: words.id(s.GPUModel),
 			penalty: uint64(m.params.PenaltyKPPM) * uint64(PPM-s.ScorePPM),
 		}
-		row.standing = (&pair{params: &m.params, supply: &row}).all(conditions)
 		m.supplies = append(m.supplies, row)
+		last := &m.supplies[len(m.supplies)-1]
+		p = pair{params: &m.params, supply: last}
+		last.standing = p.all(conditions)
 	}
 	slices.SortFunc(m.supplies, func(a, b supplyRow) int { return cmp.Compare(a.ID, b.ID) })
 	m.supplies = dropRuns(m.supplies,
@@ -148,10 +154,23 @@ func (m *Model) addEntries(entries []Entry, shapeOf []int, key uint64) {
 			Entry: e, usable: Usable(e.Limit, m.params.BurnPPM), rank: rankOfEntry(key, e.JobID, e.First),
 		})
 	}
-	slices.SortFunc(m.entries, func(a, b entryRow) int {
-		return cmp.Or(cmp.Compare(a.JobID, b.JobID), cmp.Compare(a.First, b.First))
-	})
+	if !m.entriesInOrder() {
+		slices.SortFunc(m.entries, func(a, b entryRow) int {
+			return cmp.Or(cmp.Compare(a.JobID, b.JobID), cmp.Compare(a.First, b.First))
+		})
+	}
 	m.dropOverlaps(reject)
+}
+
+// entriesInOrder says whether entries are in order of (job, first) already: a keeper's mostly are, and rows are large.
+func (m *Model) entriesInOrder() bool {
+	for i := 1; i < len(m.entries); i++ {
+		a, b := &m.entries[i-1], &m.entries[i]
+		if a.JobID > b.JobID || a.JobID == b.JobID && a.First > b.First {
+			return false
+		}
+	}
+	return true
 }
 
 // dropOverlaps leaves out every entry of a job that has two entries with a shard in common: which of them
@@ -167,6 +186,8 @@ func (m *Model) dropOverlaps(reject func(*Entry, error)) {
 		for i := from; i < to; i++ {
 			if overlaps {
 				reject(&m.entries[i].Entry, fmt.Errorf("%w: entries of job %d overlap", ErrEntry, m.entries[i].JobID))
+			} else if len(kept) == i {
+				kept = kept[:i+1] // where it was
 			} else {
 				kept = append(kept, m.entries[i])
 			}
@@ -194,39 +215,6 @@ func dropRuns[T any](rows []T, same func(prev, next *T) bool, dropped func(*T)) 
 		from = to
 	}
 	return kept
-}
-
-// addEdges asks the rules about each pair of a used shape and a NexCore that may trade.
-func (m *Model) addEdges(seed [32]byte) {
-	for i := range m.entries {
-		e := &m.entries[i]
-		s := &m.shapes[e.ShapeIndex]
-		s.maxUsable = max(s.maxUsable, e.usable)
-	}
-	standing := make([]int32, 0, len(m.supplies))
-	for i := range m.supplies {
-		if m.supplies[i].standing {
-			standing = append(standing, int32(i))
-		}
-	}
-	conditions := inScope(ofPair)
-	m.edges = make([]Edge, 0, min(len(m.shapes)*len(standing), 1<<18))
-	var p pair // one for all: the table of rules makes it escape
-	for i := range m.shapes {
-		s := &m.shapes[i]
-		s.tie = seedKey(seed, "tie", s.digest[:])
-		s.edgeFrom = len(m.edges)
-		s.minCost = unpayable
-		for _, j := range standing {
-			p = pair{params: &m.params, shape: s, supply: &m.supplies[j]}
-			if !p.all(conditions) || p.cost() > s.maxUsable {
-				continue
-			}
-			s.minCost = min(s.minCost, p.cost())
-			m.edges = append(m.edges, Edge{Price: p.price(), Cost: p.cost(), Tie: rankOf(s.tie, p.supply.ID), Supply: j})
-		}
-		s.edgeTo = len(m.edges)
-	}
 }
 
 // The searches below are written out: rows are large, and a comparison by value would copy one at each step.
@@ -263,18 +251,24 @@ func (m *Model) holding(job uint64, shard int64) int {
 	return i
 }
 
-// findSupply returns the index of a NexCore, or -1.
+// findSupply returns the index of a NexCore, or -1. Numbers are mostly dense: the search is for those that are not.
 func (m *Model) findSupply(id uint64) int {
-	low, high := 0, len(m.supplies)
+	low, high := 0, len(m.ids)
+	if high == 0 || id < m.ids[0] || id > m.ids[high-1] {
+		return -1
+	}
+	if near := id - m.ids[0]; near < uint64(high) && m.ids[near] == id {
+		return int(near)
+	}
 	for low < high {
 		mid := int(uint(low+high) >> 1)
-		if m.supplies[mid].ID < id {
+		if m.ids[mid] < id {
 			low = mid + 1
 		} else {
 			high = mid
 		}
 	}
-	if low == len(m.supplies) || m.supplies[low].ID != id {
+	if low == len(m.ids) || m.ids[low] != id {
 		return -1
 	}
 	return low

@@ -91,10 +91,10 @@ func (m *Model) addHints(hints []Hint) {
 
 // countSlots is how many shards each NexCore can hold at most, whatever their mix: n of them need n times the least
 // need of its edges in every resource. Where all needs are the same it is exact: then the market is a network.
-// No more shards than the model has.
-func (m *Model) countSlots() []int64 {
-	least := m.leastNeeds()
-	slots := make([]int64, len(m.supplies))
+// No more shards than the model has. uniform says that no NexCore sees needs that differ.
+func (m *Model) countSlots() (slots []int64, uniform bool) {
+	least, uniform := m.leastNeeds()
+	slots = make([]int64, len(m.supplies))
 	for i := range slots {
 		if least[i][0] == noNeed {
 			continue
@@ -106,35 +106,47 @@ func (m *Model) countSlots() []int64 {
 			}
 		}
 	}
-	return slots
+	return slots, uniform
 }
 
 // noNeed is above every need.
 const noNeed = MaxCapacity + 1
 
-// leastNeeds is the least need of each NexCore's edges by resource, noNeed where it has none.
-func (m *Model) leastNeeds() []Resources {
-	least := make([]Resources, len(m.supplies))
+// leastNeeds is the least need of each NexCore's edges by resource, noNeed where it has none; uniform says that no NexCore
+// sees needs that differ.
+func (m *Model) leastNeeds() (least []Resources, uniform bool) {
+	least, uniform = make([]Resources, len(m.supplies)), true
 	for i := range least {
 		least[i] = Resources{noNeed, noNeed, noNeed, noNeed}
 	}
+	last := make([]int32, len(m.supplies)) // one more than the shape that last had an edge there; of like neighbours, the first
+	kind := int32(0)
 	for i := range m.shapes {
 		need := m.shapes[i].Need
+		if i == 0 || need != m.shapes[i-1].Need {
+			kind = int32(i) + 1
+		}
 		edges := m.Edges(i)
 		for j := range edges {
-			l := &least[edges[j].Supply]
+			s := edges[j].Supply
+			if last[s] == kind {
+				continue
+			}
+			uniform = uniform && (last[s] == 0 || need == m.shapes[last[s]-1].Need)
+			last[s] = kind
+			l := &least[s]
 			l[0], l[1], l[2], l[3] = min(l[0], need[0]), min(l[1], need[1]), min(l[2], need[2]), min(l[3], need[3])
 		}
 	}
-	return least
+	return least, uniform
 }
 
 // leaseShare is the least part of a lease, in 2^-19, that one shard of a class takes: a lease holds shards of
 // one entry, at most LeaseMax.
 func (m *Model) leaseShare(c *classRow) int64 {
 	most := int64(1)
-	for _, e := range c.entries {
-		most = max(most, m.entries[e].Count)
+	for i := range c.entries {
+		most = max(most, c.entries[i].count)
 	}
 	return PriceScale / min(most, m.params.LeaseMax)
 }

@@ -24,8 +24,8 @@ var (
 )
 
 // checker is one run of Check. From the model it takes what was derived from the book and no solver touches: the
-// table of rules, prices and costs of pairs, classes with their edges and levels, entries with their usable limits
-// and ranks, look-ups by number. What an allocation uses, what prices prove and what follows from them it computes
+// table of rules, prices and costs of pairs, classes with their edges and levels, entries with their usable limits,
+// ranks and bonuses, look-ups by number. What an allocation uses, what prices prove and what follows from them it computes
 // by itself: no function of a solver is called.
 type checker struct {
 	m      *Model

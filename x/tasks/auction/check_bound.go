@@ -81,15 +81,15 @@ func (c *checker) slotPass(sum *total) (ties int64) {
 	for i := range c.m.classes {
 		class := &c.m.classes[i]
 		best = c.offers(class, slot, best)
-		for _, at := range class.entries {
-			e := &c.m.entries[at]
-			o, bonus := best[e.level], tieBonus(e.rank)
+		for j := range class.entries {
+			e := &class.entries[j]
+			o, bonus := best[e.level], int64(e.bonus)
 			switch {
 			case e.usable > o.money:
-				sum.add(uint64(e.usable-o.money)<<priceShift, uint64(e.Count))
-				ties += e.Count * (bonus - o.tie)
+				sum.add(uint64(e.usable-o.money)<<priceShift, uint64(e.count))
+				ties += e.count * (bonus - o.tie)
 			case e.usable == o.money && bonus > o.tie:
-				ties += e.Count * (bonus - o.tie)
+				ties += e.count * (bonus - o.tie)
 			}
 		}
 	}
@@ -122,8 +122,8 @@ func (c *checker) offers(class *classRow, slot []int64, best []offer) []offer {
 // top is the highest level of a class's entries.
 func (c *checker) top(class *classRow) int32 {
 	top := int32(0)
-	for _, at := range class.entries {
-		top = max(top, c.m.entries[at].level)
+	for j := range class.entries {
+		top = max(top, class.entries[j].level)
 	}
 	return top
 }
@@ -156,10 +156,10 @@ func (c *checker) vectorPass(sum *total) {
 		for l := 1; l < len(least); l++ {
 			least[l] = min(least[l], least[l-1])
 		}
-		for _, at := range class.entries {
-			e := &c.m.entries[at]
+		for j := range class.entries {
+			e := &class.entries[j]
 			if usable := uint64(e.usable) << priceShift; usable > least[e.level] {
-				sum.add(usable-least[e.level], uint64(e.Count))
+				sum.add(usable-least[e.level], uint64(e.count))
 			}
 		}
 	}
@@ -210,8 +210,8 @@ func spent(p *Prices, need *Dims, cost int64) (sum uint64, exact bool) {
 // shards, all of one entry.
 func (c *checker) leaseOf(class *classRow) int64 {
 	most := int64(1)
-	for _, at := range class.entries {
-		most = max(most, c.m.entries[at].Count)
+	for j := range class.entries {
+		most = max(most, class.entries[j].count)
 	}
 	return PriceScale / min(most, c.m.params.LeaseMax)
 }

@@ -134,12 +134,13 @@ func (c *checker) fill() (used []int64, err error) {
 		class := &m.classes[i]
 		open = append(open[:0], make([]bool, c.top(class)+1)...)
 		deal = deal[:0]
-		for _, at := range class.entries {
-			e := &m.entries[at]
+		for j := range class.entries {
+			e := &class.entries[j]
+			at := e.entry
 			if used[at] > 0 && open[e.level] {
-				return nil, fmt.Errorf("job %d shard %d: %w", e.JobID, e.First, ErrFill)
+				return nil, fmt.Errorf("job %d shard %d: %w", m.entries[at].JobID, m.entries[at].First, ErrFill)
 			}
-			open[e.level] = open[e.level] || used[at] < e.Count
+			open[e.level] = open[e.level] || used[at] < e.count
 			for k := start[at]; k < start[at+1]; k++ {
 				deal = append(deal, dealt{e, c.places[k].edge})
 			}
@@ -148,7 +149,8 @@ func (c *checker) fill() (used []int64, err error) {
 			slices.SortStableFunc(deal, func(x, y dealt) int { return int(y.entry.level - x.entry.level) })
 		}
 		for k := 1; k < len(deal); k++ {
-			if e := deal[k].entry; deal[k].edge.comesBefore(deal[k-1].edge) {
+			if deal[k].edge.comesBefore(deal[k-1].edge) {
+				e := &m.entries[deal[k].entry.entry]
 				return nil, fmt.Errorf("job %d shard %d: %w", e.JobID, e.First, ErrFill)
 			}
 		}
@@ -158,7 +160,7 @@ func (c *checker) fill() (used []int64, err error) {
 
 // dealt is an edge on which an entry has a match.
 type dealt struct {
-	entry *entryRow
+	entry *asker
 	edge  *Edge
 }
 

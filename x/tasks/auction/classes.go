@@ -16,44 +16,61 @@ type classRow struct {
 	shape    int
 	excluded []uint64 // that have an edge of the shape; ascending
 	edges    []Edge   // of the shape less the excluded, ascending by supply
-	entries  []int32  // in fill order
+	entries  []asker  // in fill order
 	shards   int64
+	levels   int     // that its entries use
+	links    []link  // the edges that they see, by level
+	starts   []int32 // of each level in links, and the end
 }
 
-// before is the fill order of two entries of one class: usable limit, highest first, then rank, then place.
-func (m *Model) before(a, b int32) int {
-	x, y := &m.entries[a], &m.entries[b]
-	return cmp.Or(cmp.Compare(y.usable, x.usable), cmp.Compare(x.rank, y.rank), cmp.Compare(a, b))
+// asker is an entry of a class as passes over all entries read it.
+type asker struct {
+	usable, count int64
+	level         int32
+	entry         int32 // index into Model.entries
+	bonus         int32 // tieBonus
 }
 
-// addLevels numbers, for each shape, the heights from which its entries look at the asks. A height that shows
-// no more edges than the one before has its number.
-func (m *Model) addLevels() {
-	byShape := m.entriesByShape()
-	for from := 0; from < len(byShape); {
-		to := from
-		shape := m.entries[byShape[from]].ShapeIndex
-		for to < len(byShape) && m.entries[byShape[to]].ShapeIndex == shape {
-			to++
-		}
-		m.levelShape(shape, byShape[from:to])
-		from = to
+// worth is what a match of a shard of an entry is worth before its cost.
+func (e *asker) worth() pairOf { return pairOf{e.usable, int64(e.bonus)} }
+
+// filled is an entry's place in the fill order of its class: usable limit, highest first, then rank, then place.
+type filled struct {
+	usable int64
+	rank   uint64
+	entry  int32
+}
+
+func (a filled) compare(b filled) int {
+	switch {
+	case a.usable != b.usable:
+		return cmp.Compare(b.usable, a.usable)
+	case a.rank != b.rank:
+		return cmp.Compare(a.rank, b.rank)
 	}
+	return cmp.Compare(a.entry, b.entry)
 }
 
-// entriesByShape lists all entries by shape and then by place.
-func (m *Model) entriesByShape() []int32 {
-	out := make([]int32, len(m.entries))
-	for i := range out {
-		out[i] = int32(i)
+// entriesByShape lists all entries by shape and then by place: those of shape i are order[begin[i]:begin[i+1]].
+func (m *Model) entriesByShape() (order, begin []int32) {
+	begin = make([]int32, len(m.shapes)+2)
+	for i := range m.entries {
+		begin[m.entries[i].ShapeIndex+2]++
 	}
-	slices.SortStableFunc(out, func(a, b int32) int {
-		return cmp.Compare(m.entries[a].ShapeIndex, m.entries[b].ShapeIndex)
-	})
-	return out
+	for s := 2; s < len(begin); s++ {
+		begin[s] += begin[s-1]
+	}
+	order = make([]int32, len(m.entries))
+	for i := range m.entries {
+		at := &begin[m.entries[i].ShapeIndex+1]
+		order[*at] = int32(i)
+		*at++
+	}
+	return order, begin
 }
 
-func (m *Model) levelShape(shape int, entries []int32) {
+// heights lists from which heights some entries look at the asks, ascending.
+func (m *Model) heights(entries []int32) []int64 {
 	heights := make([]int64, 0, 16)
 	for _, i := range entries {
 		if h := m.entries[i].VisibleBefore; len(heights) == 0 || h != heights[len(heights)-1] {
@@ -61,12 +78,18 @@ func (m *Model) levelShape(shape int, entries []int32) {
 		}
 	}
 	slices.Sort(heights)
-	heights = slices.Compact(heights)
-	edges := m.edges[m.shapes[shape].edgeFrom:m.shapes[shape].edgeTo]
+	return slices.Compact(heights)
+}
+
+// addLevels numbers the heights from which the entries of a shape look at the asks: what level l sees, level l+1 sees
+// too. A height that shows no more edges than the one before has its number. young are the edges of the shape that not
+// every entry sees; the others are of level 0.
+func (m *Model) addLevels(heights []int64, young, entries []int32) {
 	shows := make([]bool, len(heights)+1)
-	for i := range edges {
-		edges[i].Level = firstAbove(heights, m.supplies[edges[i].Supply].AskHeight)
-		shows[edges[i].Level] = true
+	for _, i := range young {
+		e := &m.edges[i]
+		e.Level = firstAbove(heights, m.asked[e.Supply])
+		shows[e.Level] = true
 	}
 	level := make([]int32, len(heights)+1) // old number to new
 	for i := 1; i < len(level); i++ {
@@ -75,8 +98,8 @@ func (m *Model) levelShape(shape int, entries []int32) {
 			level[i]++
 		}
 	}
-	for i := range edges {
-		edges[i].Level = level[edges[i].Level]
+	for _, i := range young {
+		m.edges[i].Level = level[m.edges[i].Level]
 	}
 	for _, i := range entries {
 		at, _ := slices.BinarySearch(heights, m.entries[i].VisibleBefore)
@@ -101,26 +124,38 @@ func firstAbove(heights []int64, h int64) int32 {
 // the least rank among their entries, are not covered by this clearing.
 func (m *Model) addClasses() {
 	excluded := make([][]uint64, len(m.entries)) // the part that has an edge
-	for i := range m.entries {
-		excluded[i] = m.effective(&m.entries[i])
-	}
-	order := m.entriesByShape()
-	slices.SortStableFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(m.entries[a].ShapeIndex, m.entries[b].ShapeIndex),
-			slices.Compare(excluded[a], excluded[b]), m.before(a, b))
-	})
-	m.classes = m.classes[:0]
-	for from := 0; from < len(order); {
-		first := order[from]
-		c := classRow{shape: m.entries[first].ShapeIndex, excluded: excluded[first]}
-		to := from
-		for to < len(order) && m.entries[order[to]].ShapeIndex == c.shape && slices.Equal(excluded[order[to]], c.excluded) {
-			c.shards += m.entries[order[to]].Count
-			to++
+	order, begin := m.entriesByShape()
+	m.classes = make([]classRow, 0, len(m.shapes))
+	backing := make([]asker, 0, len(m.entries))
+	var run []filled
+	for shape := range m.shapes {
+		run = run[:0]
+		split := false
+		for _, i := range order[begin[shape]:begin[shape+1]] {
+			e := &m.entries[i]
+			if len(e.Excluded) > 0 {
+				excluded[i] = m.effective(e)
+				split = split || len(excluded[i]) > 0
+			}
+			run = append(run, filled{e.usable, e.rank, i})
 		}
-		c.entries = order[from:to:to]
-		m.classes = append(m.classes, c)
-		from = to
+		slices.SortFunc(run, filled.compare)
+		if split {
+			slices.SortStableFunc(run, func(a, b filled) int { return slices.Compare(excluded[a.entry], excluded[b.entry]) })
+		}
+		for from := 0; from < len(run); {
+			c := classRow{shape: shape, excluded: excluded[run[from].entry]}
+			first := len(backing)
+			for ; from < len(run) && slices.Equal(excluded[run[from].entry], c.excluded); from++ {
+				i := run[from].entry
+				e := &m.entries[i]
+				e.class = int32(len(m.classes))
+				c.shards += e.Count
+				backing = append(backing, asker{e.usable, e.Count, e.level, i, int32(tieBonus(e.rank))})
+			}
+			c.entries = backing[first:len(backing):len(backing)]
+			m.classes = append(m.classes, c)
+		}
 	}
 	if m.dropClasses() {
 		m.addClasses() // once: what is left is within the bound
@@ -130,10 +165,8 @@ func (m *Model) addClasses() {
 	for i := range m.classes {
 		m.classes[i].edges = m.classEdges(&m.classes[i])
 		m.looks += int64(len(m.classes[i].edges))
-		for _, e := range m.classes[i].entries {
-			m.entries[e].class = int32(i)
-		}
 	}
+	m.addLinks()
 }
 
 // effective is the part of an entry's excluded NexCores that has an edge of its shape.
@@ -165,7 +198,7 @@ func (m *Model) classEdges(c *classRow) []Edge {
 	}
 	out := make([]Edge, 0, len(edges))
 	for _, e := range edges {
-		id := m.supplies[e.Supply].ID
+		id := m.ids[e.Supply]
 		if _, found := slices.BinarySearch(c.excluded, id); !found {
 			e.Tie = rankOf(key, id)
 			out = append(out, e)
@@ -183,9 +216,9 @@ func (m *Model) dropClasses() bool {
 		if len(c.excluded) == 0 {
 			continue
 		}
-		r := ranked{index: i, rank: m.entries[c.entries[0]].rank}
-		for _, e := range c.entries {
-			r.rank = min(r.rank, m.entries[e].rank)
+		r := ranked{index: i, rank: m.entries[c.entries[0].entry].rank}
+		for j := range c.entries {
+			r.rank = min(r.rank, m.entries[c.entries[j].entry].rank)
 		}
 		ranks = append(ranks, r)
 		total += int64(len(m.Edges(c.shape)))
@@ -200,8 +233,8 @@ func (m *Model) dropClasses() bool {
 	for _, r := range ranks {
 		c := &m.classes[r.index]
 		if total += int64(len(m.Edges(c.shape))); total > bound {
-			for _, e := range c.entries {
-				drop[e] = true
+			for j := range c.entries {
+				drop[c.entries[j].entry] = true
 			}
 		}
 	}

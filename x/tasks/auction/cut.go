@@ -30,7 +30,8 @@ func (m *Model) roomy(a *Allocation) []bool {
 		need := &m.shapes[m.entries[m.holding(match.JobID, match.First)].ShapeIndex].Need
 		rooms[m.findSupply(match.NexCoreID)].take(need, match.Price, match.Count, &m.params)
 	}
-	least, price := m.leastNeeds(), make([]int64, len(m.supplies))
+	least, _ := m.leastNeeds()
+	price := make([]int64, len(m.supplies))
 	for i := range price {
 		price[i] = unpayable
 	}

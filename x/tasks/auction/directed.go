@@ -166,7 +166,7 @@ func (v *vector) addClass(i int, bonded, leased []bool) {
 	lease[LeaseDim] = m.leaseShare(c)
 	p.Needs = append(p.Needs, need, lease)
 	v.edgeOf[i] = make([]int32, len(c.edges))
-	levels := int32(m.levels(c))
+	levels := int32(c.levels)
 	for j := range c.edges {
 		e := &c.edges[j]
 		v.edgeOf[i][j] = -1
@@ -187,12 +187,12 @@ func (v *vector) addClass(i int, bonded, leased []bool) {
 		p.Edges = append(p.Edges, packing.Edge{Bin: e.Supply, Need: at, Cost: e.Cost})
 	}
 	group.To = int32(len(p.Edges))
-	for _, at := range c.entries {
-		e := &m.entries[at]
+	for j := range c.entries {
+		e := &c.entries[j]
 		if n := len(group.Tiers); n > 0 && group.Tiers[n-1].Value == e.usable {
-			group.Tiers[n-1].Count += e.Count
+			group.Tiers[n-1].Count += e.count
 		} else {
-			group.Tiers = append(group.Tiers, packing.Tier{Value: e.usable, Count: e.Count})
+			group.Tiers = append(group.Tiers, packing.Tier{Value: e.usable, Count: e.count})
 		}
 	}
 	p.Groups = append(p.Groups, group)
@@ -219,19 +219,19 @@ func (v *vector) deals(count []int64) [][]placing {
 	out := make([][]placing, len(m.classes))
 	for i := range m.classes {
 		c := &m.classes[i]
-		taken, load := make([]int64, len(c.entries)), make([]int64, len(c.edges))
+		taken, loads := make([]int64, len(c.entries)), make([]load, 0, 64)
 		total := int64(0)
 		for j, at := range v.edgeOf[i] {
-			if at >= 0 {
-				load[j] = count[at]
-				total += load[j]
+			if at >= 0 && count[at] > 0 {
+				loads = append(loads, load{int32(j), count[at]})
+				total += count[at]
 			}
 		}
-		for j, at := range c.entries {
-			taken[j] = min(total, m.entries[at].Count)
+		for j := range c.entries {
+			taken[j] = min(total, c.entries[j].count)
 			total -= taken[j]
 		}
-		out[i] = m.layout(c, taken, load)
+		out[i] = c.layout(nil, taken, loads)
 	}
 	return out
 }

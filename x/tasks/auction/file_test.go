@@ -72,7 +72,7 @@ func TestFuzzBooksCoverEachKind(t *testing.T) {
 			cut++
 		case a.Certificate.Exact && len(a.Certificate.Prices) > 0:
 			network++
-		case !a.Certificate.Exact && m.uniform():
+		case !a.Certificate.Exact && m.uniform:
 			scarce++ // a network but for bonds and leases
 		case !a.Certificate.Exact:
 			vector++

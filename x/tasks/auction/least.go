@@ -4,8 +4,8 @@ import "cmp"
 
 // Least prices. Given the best allocation and any prices that prove it, the least such prices come from shortest
 // paths: a price can fall until an entry would move there, from no match or from a NexCore whose own price
-// cannot fall further. The tree of these last obstacles is the proof. The greatest prices come the same way from
-// the other side. Pairs (money, ties) are compared as one number, so the least pair has the least money.
+// cannot fall further. The greatest prices come the same way from the other side. Pairs (money, ties) are compared as
+// one number, so the least pair has the least money. Both are the same whatever the prices they start from.
 
 func (a pairOf) plus(b pairOf) pairOf  { return pairOf{a.money + b.money, a.tie + b.tie} }
 func (a pairOf) minus(b pairOf) pairOf { return pairOf{a.money - b.money, a.tie - b.tie} }
@@ -15,60 +15,60 @@ func costOf(e *Edge) pairOf { return pairOf{e.Cost, -tieBonus(e.Tie)} }
 // worth is what a match of a shard of an entry is worth before its cost.
 func (e *entryRow) worth() pairOf { return pairOf{e.usable, tieBonus(e.rank)} }
 
-// residual is the graph of moves that an allocation leaves open. Nodes are supplies, then one node for each
-// level of each class: those of its shards that see that level or more.
+// residual is the graph of moves that an allocation leaves open. Nodes are those of the transport: the root, which is
+// not used, supplies, then one for each level of each class: those of its shards that see that level or more.
 type residual struct {
 	m      *Model
-	from   []int32   // first node of each class
-	levels []int     // of each class
-	nodes  int       // supplies and class levels
-	upper  []pairOf  // prices that prove the allocation; of a class level, the least cost plus price it sees
-	free   []bool    // supplies with room left
-	best   []int32   // of a class level, its best entry with an open shard; -1
-	lowest []int32   // of a class level, its lowest matched entry; -1
-	serves [][]holds // of a supply, whose shards it has
-	held   [][]holds // of a class level, where its shards are
-	looked int64     // edges looked at
+	level  []int32  // first node of each class
+	class  []int32  // of each level, from the first one on
+	upper  []pairOf // prices that prove the allocation; of a class level, the least cost plus price it sees
+	free   []bool   // supplies with room left
+	best   []int32  // of each node, the best entry of a level with an open shard; -1
+	lowest []int32  // of each node, the lowest matched entry of a level; -1
+	begin  []int32  // of each node in holds, and the end
+	holds  []hold   // of a supply, whose shards it has; of a level, where its shards are
+	group  []int32  // of each node: those that shards join. Their prices fall and rise together
+	from   []int32  // of each group in nodes, and the end
+	nodes  []int32  // by group
 }
 
-// holds says that shards of an entry are on an edge of its class.
-type holds struct {
+// hold says that shards of an entry are on an edge of its class.
+type hold struct {
 	node  int32 // the class level or the supply at the other end
 	entry int32
-	edge  *Edge
 }
 
-// residualOf makes the graph; ok is false if the prices do not prove the allocation: then nothing is least.
-func (m *Model) residualOf(deals [][]placing, prices []pairOf, slots []int64) (g *residual, ok bool) {
-	g = &residual{m: m, nodes: len(m.supplies), from: make([]int32, len(m.classes)), levels: make([]int, len(m.classes))}
-	for i := range m.classes {
-		g.from[i], g.levels[i] = int32(g.nodes), m.levels(&m.classes[i])
-		g.nodes += g.levels[i]
-	}
-	g.upper = make([]pairOf, g.nodes)
-	copy(g.upper, prices)
-	g.free = make([]bool, len(m.supplies))
-	g.serves = make([][]holds, len(m.supplies))
-	g.held = make([][]holds, g.nodes-len(m.supplies))
-	g.best, g.lowest = make([]int32, len(g.held)), make([]int32, len(g.held))
-	load, used := make([]int64, len(m.supplies)), make([]int64, len(m.entries))
-	flat := make([]Prices, len(prices))
+// residualOf makes the graph; ok is false if the prices do not prove the allocation: then nothing is least. values
+// are the least cost plus price of each level, by node.
+func (m *Model) residualOf(deals [][]placing, prices []Prices, values []pairOf, slots []int64) (g *residual, ok bool) {
+	n := len(m.supplies)
+	g = &residual{m: m, level: make([]int32, len(m.classes)), class: make([]int32, len(values)-1-n), upper: values, free: make([]bool, n)}
 	for i, p := range prices {
-		flat[i] = Prices{Slot: p.money, Tie: p.tie}
+		g.upper[1+i] = pairOf{p.Slot, p.Tie}
 	}
+	node := int32(1 + n)
+	for i := range m.classes {
+		g.level[i] = node
+		for range m.classes[i].levels {
+			g.class[int(node)-1-n] = int32(i)
+			node++
+		}
+	}
+	g.best, g.lowest = make([]int32, len(values)), make([]int32, len(values))
+	load, used := make([]int64, n), make([]int64, len(m.entries))
+	g.begin = make([]int32, len(values)+2)
 	for i := range m.classes {
 		c := &m.classes[i]
-		m.pairValues(c, flat, g.upper[g.from[i]:int(g.from[i])+g.levels[i]])
 		for _, d := range deals[i] {
 			e := &c.edges[d.edge]
-			node := g.from[i] + m.entries[d.entry].level
-			if costOf(e).plus(prices[e.Supply]) != g.upper[node] {
+			at, on := g.level[i]+m.entries[d.entry].level, 1+e.Supply
+			if costOf(e).plus(g.upper[on]) != g.upper[at] {
 				return nil, false
 			}
 			load[e.Supply] += d.count
 			used[d.entry] += d.count
-			g.serves[e.Supply] = append(g.serves[e.Supply], holds{node, d.entry, e})
-			g.held[int(node)-len(m.supplies)] = append(g.held[int(node)-len(m.supplies)], holds{e.Supply, d.entry, e})
+			g.begin[at+2]++
+			g.begin[on+2]++
 		}
 		if !g.ends(i, used) {
 			return nil, false
@@ -76,237 +76,216 @@ func (m *Model) residualOf(deals [][]placing, prices []pairOf, slots []int64) (g
 	}
 	for s := range load {
 		g.free[s] = load[s] < slots[s]
-		if g.free[s] && prices[s] != (pairOf{}) {
+		if g.free[s] && g.upper[1+s] != (pairOf{}) {
 			return nil, false
 		}
 	}
+	g.hang(deals)
+	g.join()
 	return g, true
 }
 
 // ends finds, for each level of a class, the best entry without a match and the lowest with one.
 func (g *residual) ends(class int, used []int64) bool {
 	c := &g.m.classes[class]
-	base := int(g.from[class]) - len(g.m.supplies)
-	for l := range g.levels[class] {
+	base := g.level[class]
+	for l := range int32(c.levels) {
 		g.best[base+l], g.lowest[base+l] = -1, -1
 	}
-	for _, at := range c.entries { // in fill order: limits fall
-		e := &g.m.entries[at]
-		l := base + int(e.level)
-		if used[at] < e.Count && g.best[l] < 0 {
-			g.best[l] = at
+	for j := range c.entries { // in fill order: limits fall
+		e := &c.entries[j]
+		at, node := e.entry, base+e.level
+		if used[at] < e.count && g.best[node] < 0 {
+			g.best[node] = at
 		}
 		if used[at] > 0 {
-			g.lowest[l] = at
+			g.lowest[node] = at
 		}
-		value, v := e.worth(), g.upper[int(g.from[class])+int(e.level)]
-		if used[at] > 0 && value.compare(v) < 0 || used[at] < e.Count && value.compare(v) > 0 {
+		value, v := e.worth(), g.upper[node]
+		if used[at] > 0 && value.compare(v) < 0 || used[at] < e.count && value.compare(v) > 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// reach is the best way to a node found so far.
-type reach struct {
-	slack  pairOf // how far the node is from its upper price
-	entry  int32  // the obstacle: this entry,
-	parent int32  // coming from this supply, -1: from no match; -2: the node may be free of charge
-	known  bool
-	done   bool
+// hang lists what holds what, in the order of deals. begin has counts, two places on.
+func (g *residual) hang(deals [][]placing) {
+	for v := 2; v < len(g.begin); v++ {
+		g.begin[v] += g.begin[v-1]
+	}
+	g.holds = make([]hold, g.begin[len(g.begin)-1])
+	put := func(node int32, h hold) {
+		g.holds[g.begin[node+1]] = h
+		g.begin[node+1]++
+	}
+	for i := range deals {
+		for _, d := range deals[i] {
+			at, on := g.level[i]+g.m.entries[d.entry].level, 1+g.m.classes[i].edges[d.edge].Supply
+			put(on, hold{at, d.entry})
+			put(at, hold{on, d.entry})
+		}
+	}
 }
 
-// least lowers the upper prices as far as they go. It returns the slot prices by supply and the steps of the
-// proof in order.
-func (g *residual) least() ([]pairOf, []Step) {
-	n := len(g.m.supplies)
-	ways := make([]reach, g.nodes)
-	var q nodeHeap
-	offer := func(node int32, w reach) {
-		old := &ways[node]
-		if !old.done && (!old.known || w.slack.compare(old.slack) < 0) {
-			w.known = true
-			*old = w
-			q.push(nodeKey{w.slack, node})
-		}
+// join finds the groups.
+func (g *residual) join() {
+	g.group, g.nodes = make([]int32, len(g.upper)), make([]int32, 0, len(g.upper))
+	for v := range g.group {
+		g.group[v] = -1
 	}
-	for s := range n {
-		offer(int32(s), reach{slack: g.upper[s], entry: -1, parent: -2})
-	}
-	for i, at := range g.best {
-		if at >= 0 {
-			node := int32(n + i)
-			offer(node, reach{slack: g.upper[node].minus(g.m.entries[at].worth()), entry: at, parent: -1})
-		}
-	}
-	var proof []Step
-	for len(q) > 0 {
-		top := q.pop()
-		w := &ways[top.node]
-		if w.done || top.slack != w.slack {
+	for v := int32(1); v < int32(len(g.group)); v++ {
+		if g.group[v] >= 0 {
 			continue
 		}
-		w.done = true
-		if int(top.node) < n {
-			if w.parent != -2 {
-				step := Step{NexCoreID: g.m.supplies[top.node].ID, JobID: g.m.entries[w.entry].JobID, First: g.m.entries[w.entry].First}
-				if w.parent >= 0 {
-					step.Parent = g.m.supplies[w.parent].ID
+		id := int32(len(g.from))
+		i := len(g.nodes)
+		g.from = append(g.from, int32(i))
+		g.group[v] = id
+		g.nodes = append(g.nodes, v)
+		for ; i < len(g.nodes); i++ {
+			for _, h := range g.heldAt(g.nodes[i]) {
+				if g.group[h.node] < 0 {
+					g.group[h.node] = id
+					g.nodes = append(g.nodes, h.node)
 				}
-				proof = append(proof, step)
-			}
-			for _, h := range g.serves[top.node] {
-				offer(h.node, reach{slack: w.slack, entry: h.entry, parent: top.node})
-			}
-			continue
-		}
-		class := g.classOf(top.node)
-		level := top.node - g.from[class]
-		if level > 0 { // what sees this level sees the one below
-			below := g.upper[top.node-1].minus(g.upper[top.node])
-			offer(top.node-1, reach{slack: w.slack.plus(below), entry: w.entry, parent: w.parent})
-		}
-		edges := g.m.classes[class].edges
-		g.looked += int64(len(edges))
-		for i := range edges {
-			if e := &edges[i]; e.Level == level {
-				length := g.upper[e.Supply].plus(costOf(e)).minus(g.upper[top.node])
-				offer(e.Supply, reach{slack: w.slack.plus(length), entry: w.entry, parent: w.parent})
 			}
 		}
 	}
-	prices := make([]pairOf, n)
-	kept := proof[:0]
-	for s := range n {
-		if prices[s] = g.upper[s]; ways[s].known {
-			prices[s] = g.upper[s].minus(ways[s].slack)
-		}
-	}
-	for _, step := range proof {
-		if prices[g.m.findSupply(step.NexCoreID)] != (pairOf{}) {
-			kept = append(kept, step)
-		}
-	}
-	return prices, kept
+	g.from = append(g.from, int32(len(g.nodes)))
 }
 
-// greatest raises the money of the upper prices as far as they prove the allocation; unex by supply.
-func (g *residual) greatest() []int64 {
-	n := len(g.m.supplies)
-	ways := make([]reach, g.nodes)
-	var q nodeHeap
-	offer := func(node int32, slack int64) {
-		old := &ways[node]
-		if !old.done && (!old.known || slack < old.slack.money) {
-			*old = reach{slack: pairOf{money: slack}, known: true}
-			q.push(nodeKey{old.slack, node})
-		}
+// members are the nodes of a group.
+func (g *residual) members(group int32) []int32 { return g.nodes[g.from[group]:g.from[group+1]] }
+
+func (g *residual) heldAt(node int32) []hold { return g.holds[g.begin[node]:g.begin[node+1]] }
+
+func (g *residual) supplies() int32 { return int32(len(g.free)) }
+
+// at is the class and the level of a node.
+func (g *residual) at(node int32) (c *classRow, level int) {
+	class := g.class[node-1-g.supplies()]
+	return &g.m.classes[class], int(node - g.level[class])
+}
+
+// far is longer than any path.
+var far = pairOf{money: 4 * unpayable}
+
+// least lowers the upper prices as far as they go: of supplies, and of levels what their shards pay then.
+func (g *residual) least() []pairOf {
+	n := g.supplies()
+	slack := make([]pairOf, len(g.from)-1) // how far each group can fall, as far as known
+	for i := range slack {
+		slack[i] = far
 	}
-	for s := range n {
-		if g.free[s] {
-			offer(int32(s), 0)
-		}
-	}
-	for i, at := range g.lowest {
-		if at >= 0 {
-			offer(int32(n+i), g.m.entries[at].usable-g.upper[n+i].money)
-		}
-	}
-	// The edges of a supply, to walk against their direction.
-	seen := make([][]holds, n)
-	for i := range g.m.classes {
-		c := &g.m.classes[i]
-		for j := range c.edges {
-			if e := &c.edges[j]; int(e.Level) < g.levels[i] {
-				seen[e.Supply] = append(seen[e.Supply], holds{node: g.from[i] + e.Level, edge: e})
+	for v := int32(1); v < int32(len(g.upper)); v++ {
+		own := g.upper[v] // a NexCore's to nothing, a level's to what its best entry without a match has
+		if v > n {
+			if g.best[v] < 0 {
+				continue
 			}
+			own = own.minus(g.m.entries[g.best[v]].worth())
+		}
+		if s := &slack[g.group[v]]; own.compare(*s) < 0 {
+			*s = own
+		}
+	}
+	q := make(groupHeap, 0, len(slack))
+	for i, s := range slack {
+		if s != far {
+			q.push(groupKey{s, int32(i)})
+		}
+	}
+	offer := func(node int32, s pairOf) {
+		if group := g.group[node]; s.compare(slack[group]) < 0 {
+			slack[group] = s
+			q.push(groupKey{s, group})
 		}
 	}
 	for len(q) > 0 {
 		top := q.pop()
-		w := &ways[top.node]
-		if w.done || top.slack != w.slack {
+		if top.slack != slack[top.group] {
 			continue
 		}
-		w.done = true
-		if int(top.node) < n { // a class level that sees it is worth at most its cost and price
-			g.looked += int64(len(seen[top.node]))
-			for _, h := range seen[top.node] {
-				offer(h.node, w.slack.money+g.upper[top.node].money+h.edge.Cost-g.upper[h.node].money)
+		for _, v := range g.members(top.group) {
+			if v <= n {
+				continue
 			}
-			continue
-		}
-		for _, h := range g.held[int(top.node)-n] {
-			offer(h.node, w.slack.money)
-		}
-		if class := g.classOf(top.node); int(top.node-g.from[class]) < g.levels[class]-1 {
-			offer(top.node+1, w.slack.money+g.upper[top.node].money-g.upper[top.node+1].money)
-		}
-	}
-	prices := make([]int64, n)
-	for s := range n {
-		if prices[s] = g.upper[s].money; ways[s].known {
-			prices[s] += ways[s].slack.money
+			c, level := g.at(v)
+			base := top.slack.minus(g.upper[v])
+			if level > 0 { // what sees this level sees the one below
+				offer(v-1, base.plus(g.upper[v-1]))
+			}
+			for _, e := range c.levelLinks(level) {
+				p := &g.upper[1+e.supply]
+				if money := base.money + e.cost + p.money; money <= slack[g.group[1+e.supply]].money { // few
+					offer(1+e.supply, pairOf{money, base.tie + p.tie - int64(e.bonus)})
+				}
+			}
 		}
 	}
-	return prices
+	out := make([]pairOf, len(g.upper))
+	for v := 1; v < len(out); v++ {
+		out[v] = g.upper[v].minus(slack[g.group[v]])
+	}
+	return out
 }
 
-func (g *residual) classOf(node int32) int {
-	low, high := 0, len(g.from)
-	for high-low > 1 {
-		if mid := (low + high) / 2; g.from[mid] <= node {
-			low = mid
-		} else {
-			high = mid
-		}
-	}
-	return low
-}
+// groupHeap is a binary heap of groups by slack, then number.
+type groupHeap []groupKey
 
-// nodeHeap is a binary heap of nodes by slack, then number.
-type nodeHeap []nodeKey
-
-type nodeKey struct {
+type groupKey struct {
 	slack pairOf
-	node  int32
+	group int32
 }
 
-func (a nodeKey) before(b nodeKey) bool {
-	return cmp.Or(a.slack.compare(b.slack), cmp.Compare(a.node, b.node)) < 0
+func (a *groupKey) before(b *groupKey) bool {
+	switch {
+	case a.slack.money != b.slack.money:
+		return a.slack.money < b.slack.money
+	case a.slack.tie != b.slack.tie:
+		return a.slack.tie < b.slack.tie
+	}
+	return cmp.Less(a.group, b.group)
 }
 
-func (q *nodeHeap) push(k nodeKey) {
+func (q *groupHeap) push(k groupKey) {
 	*q = append(*q, k)
 	h := *q
-	for i := len(h) - 1; i > 0; {
+	i := len(h) - 1
+	for i > 0 {
 		up := (i - 1) / 2
-		if !h[i].before(h[up]) {
-			return
+		if !k.before(&h[up]) {
+			break
 		}
-		h[i], h[up] = h[up], h[i]
+		h[i] = h[up]
 		i = up
 	}
+	h[i] = k
 }
 
-func (q *nodeHeap) pop() nodeKey {
+func (q *groupHeap) pop() groupKey {
 	h := *q
-	top, last := h[0], len(h)-1
-	h[0] = h[last]
-	h = h[:last]
+	top, last := h[0], h[len(h)-1]
+	h = h[:len(h)-1]
 	*q = h
-	for i := 0; ; {
+	i := 0
+	for {
 		child := 2*i + 1
 		if child >= len(h) {
-			return top
+			break
 		}
-		if child+1 < len(h) && h[child+1].before(h[child]) {
+		if child+1 < len(h) && h[child+1].before(&h[child]) {
 			child++
 		}
-		if !h[child].before(h[i]) {
-			return top
+		if !h[child].before(&last) {
+			break
 		}
-		h[i], h[child] = h[child], h[i]
+		h[i] = h[child]
 		i = child
 	}
+	if len(h) > 0 {
+		h[i] = last
+	}
+	return top
 }

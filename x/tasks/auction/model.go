@@ -184,11 +184,14 @@ type Model struct {
 	rejected []Rejection
 	shapes   []shapeRow  // ascending by digest
 	supplies []supplyRow // ascending by ID
+	ids      []uint64    // of supplies
+	asked    []int64     // of supplies, the height of the ask
 	entries  []entryRow  // ascending by (JobID, First)
 	edges    []Edge      // of all shapes, each shape's a run
 	classes  []classRow  // ascending by shape, then by excluded NexCores
 	hints    []Hint      // ascending by NexCore
 	slots    []int64     // of each supply, how many shards it can hold at most, whatever their mix
+	uniform  bool        // every NexCore sees needs of one kind only
 	looks    int64       // steps of one look at every edge of every class, every entry and every supply
 }
 

@@ -29,7 +29,12 @@ func Burn(price, burnPPM int64) int64 { return mulDivCeil(price, burnPPM, PPM) }
 func LeastLimit(cost, burnPPM int64) int64 { return cost + Burn(cost, burnPPM) }
 
 // Lock is the bond a lease of count shards at price holds, rounded up, unex.
-func Lock(price, count, lockPPM int64) int64 { return mulDivCeil(price*count, lockPPM, PPM) }
+func Lock(price, count, lockPPM int64) int64 {
+	if lockPPM == PPM {
+		return max(price*count, 0) // the usual lock
+	}
+	return mulDivCeil(price*count, lockPPM, PPM)
+}
 
 // Price is what one shard of a shape costs at an ask: the sum over resources of ask * need * run seconds,
 // exact, rounded up once to whole unex. ok is false above MaxLimit, which no limit can pay.
@@ -62,12 +67,50 @@ func price(ask *Ask, need *Resources, seconds int64) int64 {
 	return int64(q)
 }
 
+// span is what a shard needs times how long, per resource: below 2^62.
+type span [NumResources]uint64
+
+func (s *Shape) span() (out span) {
+	for i, v := range s.Need {
+		out[i] = uint64(v) * uint64(s.RunSeconds)
+	}
+	return out
+}
+
+// price is price for an ask and a span, where the sum stays in 64 bits: most do, and then the division is one by a
+// constant. ok is false elsewhere.
+func (s *span) price(ask *Ask) (unex int64, ok bool) {
+	h0, l0 := bits.Mul64(ask[0], s[0])
+	h1, l1 := bits.Mul64(ask[1], s[1])
+	h2, l2 := bits.Mul64(ask[2], s[2])
+	h3, l3 := bits.Mul64(ask[3], s[3])
+	sum, c1 := bits.Add64(l0, l1, 0)
+	sum, c2 := bits.Add64(sum, l2, 0)
+	sum, c3 := bits.Add64(sum, l3, 0)
+	if h0|h1|h2|h3|c1|c2|c3 != 0 {
+		return 0, false
+	}
+	return int64(ceilUnex(sum)), true
+}
+
+// ceilUnex is anex in whole unex, rounded up.
+func ceilUnex(anex uint64) uint64 {
+	q := anex / anexPerUnex
+	if anex-q*anexPerUnex > 0 {
+		q++
+	}
+	return q
+}
+
 // cost adds the score penalty, rounded up, to a price. weight is k * (10^6 - L), at most 10^13.
 func cost(price int64, weight uint64) int64 {
 	if price > MaxLimit {
 		return unpayable
 	}
 	h, l := bits.Mul64(uint64(price), weight)
+	if h == 0 { // most costs
+		return min(price+int64(ceilUnex(l)), unpayable)
+	}
 	q, r := bits.Div64(h, l, anexPerUnex) // h < 2^43*2^44/2^64 < anexPerUnex
 	if r > 0 {
 		q++

@@ -15,15 +15,15 @@ type Optimal struct{}
 func (Optimal) Name() string { return "optimal" }
 
 // Solve implements Solver. Work counts edges looked at, in searches and in what is fixed: building, dealing, proving.
-// A stage begins only if the budget holds what is fixed of it. What can pass the budget is a proof, which looks at the
-// edges of a class once for each of its levels and twice in all, and making leases, by their number.
+// What is fixed is charged the same from any start. A stage begins only if the budget holds what is fixed of it. What can
+// pass the budget is making leases, by their number, and the last step of a search, by less than a look at everything.
 func (Optimal) Solve(m *Model, b Budget) (Allocation, error) {
 	if b.Steps <= 0 {
 		return Allocation{}, ErrBudget
 	}
 	s := &search{m: m, left: b.Steps, slots: m.slots}
 	a, done := s.uncontended()
-	if !done && s.cut == nil && s.left >= stageLooks*m.looks && m.uniform() {
+	if !done && s.cut == nil && s.left >= stageLooks*m.looks && m.uniform {
 		a, done = s.network()
 	}
 	var err error
@@ -38,7 +38,7 @@ func (Optimal) Solve(m *Model, b Budget) (Allocation, error) {
 	return a, err
 }
 
-// stageLooks bounds what is fixed of a stage, in looks at every edge, entry and NexCore.
+// stageLooks bounds what is fixed of a stage and of a start that follows prices, in looks at every edge, entry and NexCore.
 const stageLooks = 16
 
 // search is one run of Optimal.
@@ -62,32 +62,42 @@ func (s *search) uncontended() (Allocation, bool) {
 	}
 	s.left -= 2 * m.looks // choosing and dealing
 	deals := make([][]placing, len(m.classes))
+	room := slices.Clone(s.slots)
+	var best []int32 // of each level, the place of its cheapest edge; -1
 	for i := range m.classes {
 		c := &m.classes[i]
-		best := make([]int32, m.levels(c))
-		for l := range best {
-			best[l] = -1
+		best = best[:0]
+		least, place := far, int32(-1)
+		for l := range c.levels {
+			run, at := c.levelLinks(l), -1
+			for j := range run {
+				if e := &run[j]; e.cost <= least.money && e.pair().compare(least) < 0 {
+					least, at = e.pair(), j
+				}
+			}
+			if at >= 0 {
+				place = c.place(run[at].supply)
+			}
+			best = append(best, place)
 		}
-		for j := range c.edges {
-			e := &c.edges[j]
-			if int(e.Level) < len(best) && (best[e.Level] < 0 || costOf(e).compare(costOf(&c.edges[best[e.Level]])) < 0) {
-				best[e.Level] = int32(j)
+		taken, loads := make([]int64, len(c.entries)), make([]load, 0, 16)
+		for j := range c.entries {
+			e := &c.entries[j]
+			b := best[e.level]
+			if b < 0 || c.edges[b].Cost > e.usable {
+				continue
+			}
+			taken[j] = e.count
+			if room[c.edges[b].Supply] -= e.count; room[c.edges[b].Supply] < 0 {
+				return Allocation{}, false // most crowded books end here, early
+			}
+			if n := len(loads); n > 0 && loads[n-1].edge == b {
+				loads[n-1].count += e.count
+			} else {
+				loads = append(loads, load{b, e.count})
 			}
 		}
-		for l := 1; l < len(best); l++ {
-			if b := best[l-1]; b >= 0 && (best[l] < 0 || costOf(&c.edges[b]).compare(costOf(&c.edges[best[l]])) < 0) {
-				best[l] = b
-			}
-		}
-		taken, load := make([]int64, len(c.entries)), make([]int64, len(c.edges))
-		for j, at := range c.entries {
-			e := &m.entries[at]
-			if b := best[e.level]; b >= 0 && c.edges[b].Cost <= e.usable {
-				taken[j] = e.Count
-				load[b] += e.Count
-			}
-		}
-		deals[i] = m.layout(c, taken, load)
+		deals[i] = c.layout(nil, taken, merged(loads))
 	}
 	a, fits := s.lease(deals)
 	if !fits {
@@ -102,20 +112,18 @@ func (s *search) uncontended() (Allocation, bool) {
 	return a, true
 }
 
-// uniform says whether every NexCore sees needs of one kind only.
-func (m *Model) uniform() bool {
-	need := make([]*Resources, len(m.supplies))
-	for i := range m.shapes {
-		edges := m.Edges(i)
-		for j := range edges {
-			s := edges[j].Supply
-			if need[s] != nil && *need[s] != m.shapes[i].Need {
-				return false
-			}
-			need[s] = &m.shapes[i].Need
+// merged makes loads of distinct edges, in order of edges.
+func merged(loads []load) []load {
+	slices.SortFunc(loads, func(a, b load) int { return cmp.Compare(a.edge, b.edge) })
+	kept := loads[:0]
+	for _, l := range loads {
+		if n := len(kept); n > 0 && kept[n-1].edge == l.edge {
+			kept[n-1].count += l.count
+		} else {
+			kept = append(kept, l)
 		}
 	}
-	return true
+	return kept
 }
 
 // lease turns deals into matches; fits is false if bond or room for leases did not last. Beyond MaxMatches the
@@ -125,12 +133,22 @@ func (s *search) lease(deals [][]placing) (a Allocation, fits bool) {
 	rooms := m.rooms()
 	fits = true
 	next := make([]int64, len(m.entries))
+	placings := 0
+	for i := range deals {
+		placings += len(deals[i])
+	}
+	placings = int(min(int64(placings), 2*m.params.MaxMatches+1)) // no more are kept at any time
+	a.Matches = make([]Match, 0, placings)
+	of := make([]int32, 0, placings) // the entry of each match, unless some were cut
 	for i := range m.classes {
 		c := &m.classes[i]
 		for _, d := range deals[i] {
 			left, made := m.leaseOut(&a, c, &c.edges[d.edge], d, rooms, next)
 			fits = fits && left == 0
 			s.left -= made
+			for len(of) < len(a.Matches) {
+				of = append(of, d.entry)
+			}
 		}
 	}
 	if int64(len(a.Matches)) > m.params.MaxMatches {
@@ -138,8 +156,32 @@ func (s *search) lease(deals [][]placing) (a Allocation, fits bool) {
 	}
 	a.Unmatched = m.coverage.Shards - a.Matched
 	s.left -= m.looks
-	sortMatches(a.Matches)
+	if a.Cut {
+		sortMatches(a.Matches)
+	} else {
+		a.Matches = m.inOrder(a.Matches, of)
+	}
 	return a, fits
+}
+
+// inOrder brings matches into canonical order: those of one entry are in order among themselves.
+func (m *Model) inOrder(matches []Match, of []int32) []Match {
+	if len(matches) == 0 {
+		return nil
+	}
+	at := make([]int32, len(m.entries)+1) // where the next match of each entry goes
+	for _, e := range of {
+		at[e+1]++
+	}
+	for i := range m.entries {
+		at[i+1] += at[i]
+	}
+	out := make([]Match, len(matches))
+	for i, e := range of {
+		out[at[e]] = matches[i]
+		at[e]++
+	}
+	return out
 }
 
 // leaseOut makes leases of one placing and returns how many shards found no room, and how many leases it made. No more
@@ -212,14 +254,18 @@ func (s *search) certify(a *Allocation) {
 		}
 	}
 	shares := m.leaseShares()
+	entry := 0
 	for i := range a.Matches {
 		match := &a.Matches[i]
+		for m.entries[entry].endsBefore(match.JobID, match.First) {
+			entry++ // both are in order of (job, first)
+		}
 		match.Rent = 0
 		supply := m.findSupply(match.NexCoreID)
 		if prices[supply] == (Prices{}) {
 			continue
 		}
-		entry := &m.entries[m.holding(match.JobID, match.First)]
-		match.Rent = m.rent(entry, m.edge(entry.ShapeIndex, supply), &prices[supply], shares[entry.class])
+		e := &m.entries[entry]
+		match.Rent = m.rent(e, match.Price, match.Welfare/match.Count, &prices[supply], shares[e.class])
 	}
 }
